@@ -1,0 +1,1 @@
+"""Clinical questions: one file each."""

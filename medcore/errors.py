@@ -1,0 +1,183 @@
+"""Every error that leaves medcore, in one tree.
+
+::
+
+    MedcoreError
+    ├── InputError                 what the caller gave cannot be used
+    │   ├── FieldError             one value of one record (names the field)
+    │   │   ├── NotANumberError
+    │   │   ├── OutOfRangeError
+    │   │   ├── UnknownUnitError
+    │   │   ├── UnknownChoiceError
+    │   │   ├── MissingFieldError
+    │   │   └── ConflictError      two fields contradict each other
+    │   └── TableError             a file of records cannot be read at all
+    ├── UnknownNameError           no such condition, model or recipe
+    ├── ArtifactError              a model bundle must not be used
+    │   ├── ManifestError          its description is unreadable or wrong
+    │   ├── IntegrityError         its files are not those it was released with
+    │   └── SelfTestError          it does not give the answers it was released with
+    ├── ExplanationError           the score stands, its explanation does not
+    ├── WorkerError                a helper process failed
+    │   ├── WorkerTimeoutError
+    │   ├── WorkerDiedError
+    │   └── BusyError              the queue is full: try again
+    ├── StorageError               the journal could not be read or written
+    ├── ConfigError                a setting has an impossible value
+    └── AccessDeniedError          the actor may not do this
+
+Each error says in one sentence what is wrong and what to do. ``field``, ``value`` and
+``expected`` carry the parts for programs. Messages may quote the offending value back to
+the person who typed it; they are never written to a log.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AccessDeniedError",
+    "ArtifactError",
+    "BusyError",
+    "ConfigError",
+    "ConflictError",
+    "ExplanationError",
+    "FieldError",
+    "InputError",
+    "IntegrityError",
+    "ManifestError",
+    "MedcoreError",
+    "MissingFieldError",
+    "NotANumberError",
+    "OutOfRangeError",
+    "SelfTestError",
+    "StorageError",
+    "TableError",
+    "UnknownChoiceError",
+    "UnknownNameError",
+    "UnknownUnitError",
+    "WorkerDiedError",
+    "WorkerError",
+    "WorkerTimeoutError",
+]
+
+
+class MedcoreError(Exception):
+    """Base of all errors medcore raises on purpose.
+
+    Parameters
+    ----------
+    message : str
+        One sentence a clinician can act on.
+    field : str, optional
+        Name of the field concerned, as in ``medcore conditions``.
+    value : object, optional
+        The offending value, for display to the person who gave it.
+    expected : str, optional
+        What would have been accepted.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        value: object = None,
+        expected: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.value = value
+        self.expected = expected
+
+    @property
+    def code(self) -> str:
+        """Stable name of the kind of error, for programs: the class name without ``Error``."""
+        return type(self).__name__.removesuffix("Error")
+
+
+class InputError(MedcoreError):
+    """The caller's data cannot be used as given."""
+
+
+class FieldError(InputError):
+    """One value of one record cannot be used."""
+
+
+class NotANumberError(FieldError):
+    """Text where a number is needed."""
+
+
+class OutOfRangeError(FieldError):
+    """A number that cannot occur in a living patient, or in this unit."""
+
+
+class UnknownUnitError(FieldError):
+    """A unit that the field does not know."""
+
+
+class UnknownChoiceError(FieldError):
+    """A code or word that is not one of the field's choices."""
+
+
+class MissingFieldError(FieldError):
+    """A required field is empty."""
+
+
+class ConflictError(FieldError):
+    """Two fields contradict each other."""
+
+
+class TableError(InputError):
+    """A file of records cannot be read at all."""
+
+
+class UnknownNameError(MedcoreError):
+    """No condition, model or recipe of that name."""
+
+
+class ArtifactError(MedcoreError):
+    """A model bundle must not be used."""
+
+
+class ManifestError(ArtifactError):
+    """The bundle's manifest is unreadable, incomplete or of an unknown format."""
+
+
+class IntegrityError(ArtifactError):
+    """A file of the bundle is not the one it was released with."""
+
+
+class SelfTestError(ArtifactError):
+    """The bundle does not reproduce the answers it was released with."""
+
+
+class ExplanationError(MedcoreError):
+    """The score stands but could not be explained."""
+
+
+class WorkerError(MedcoreError):
+    """A helper process failed."""
+
+
+class WorkerTimeoutError(WorkerError):
+    """A helper process took longer than its limit and was stopped."""
+
+
+class WorkerDiedError(WorkerError):
+    """A helper process ended before it answered."""
+
+
+class BusyError(WorkerError):
+    """Too much work is waiting; nothing was started."""
+
+
+class StorageError(MedcoreError):
+    """The journal could not be read or written."""
+
+
+class ConfigError(MedcoreError):
+    """A setting has an impossible value."""
+
+
+class AccessDeniedError(MedcoreError):
+    """The actor may not do this."""

@@ -1,0 +1,1 @@
+"""Model bundles on disk: manifest, hashes, card, verified load."""

@@ -1,0 +1,197 @@
+"""What medcore answers: frozen, typed results that every page, command and test reads.
+
+Probabilities are fractions in [0, 1]; ``higher = more likely to have the outcome``. Nothing
+here computes; an existing object is a valid one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from medcore.errors import InputError
+
+__all__ = [
+    "Applicability",
+    "Assessment",
+    "Explanation",
+    "Interval",
+    "MetricValue",
+    "MissingValueGain",
+    "ModelFacts",
+    "Prediction",
+    "Reason",
+    "Response",
+    "Status",
+]
+
+
+class Status(StrEnum):
+    """Whether a model's score may be shown."""
+
+    SCORED = "scored"
+    CAUTION = "caution"
+    WITHHELD = "withheld"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why a score is shown with caution or withheld, in words for the reader.
+
+    ``code`` is stable for programs (``outside_possible``, ``population``, ``required_missing``,
+    ``distance``, ``outside_studied``, ``many_gaps``, ...); ``field`` names the field concerned.
+    """
+
+    code: str
+    text: str
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A two-sided interval ``lo <= hi`` at ``level`` (0.90 = 90 %).
+
+    ``kind`` is ``"sampling"``: how far the estimate moves when the model is rebuilt from
+    resampled patients. It never claims to hold a single patient's true risk.
+    """
+
+    lo: float
+    hi: float
+    level: float = 0.90
+    kind: str = "sampling"
+
+    def __post_init__(self) -> None:
+        if not (0.0 <= self.lo <= self.hi <= 1.0):
+            raise InputError(f"interval {self.lo}..{self.hi} is not ordered within 0..1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applicability:
+    """Whether the model applies to this patient at all.
+
+    ``distance_percentile`` is the percentage (0-100) of out-of-fold training rows that lie nearer
+    to the middle of the study population, given how many fields are known; None when unknown.
+    """
+
+    status: Status
+    reasons: tuple[Reason, ...] = ()
+    n_known: int = 0
+    n_fields: int = 0
+    distance_percentile: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """One patient's calibrated risk. ``p_calibrated`` and ``interval`` are None when withheld."""
+
+    condition: str
+    model_id: str
+    sha256: str
+    applicability: Applicability
+    p_calibrated: float | None
+    interval: Interval | None
+    label: str | None = None
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        withheld = self.applicability.status is Status.WITHHELD
+        if withheld != (self.p_calibrated is None) or withheld != (self.interval is None):
+            raise InputError("a withheld prediction has no number, every other one has")
+        if self.p_calibrated is not None and not math.isfinite(self.p_calibrated):
+            raise InputError("a prediction must be a finite number")
+
+    @property
+    def status(self) -> Status:
+        """State of the score: scored, caution or withheld."""
+        return self.applicability.status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """SHAP values of one prediction in probability units: ``base + sum(contributions) == p``.
+
+    ``standard_error`` is per contribution, from two independent halves of the coalitions.
+    ``top_stability`` is the share (0-1) of noise-perturbed copies of the patient whose top five
+    fields are the same set; ``worst_error`` the largest standard error.
+    """
+
+    base: float
+    contributions: Mapping[str, float]
+    standard_error: Mapping[str, float]
+    p_calibrated: float
+    n_coalitions: int
+    top_stability: float | None = None
+
+    @property
+    def worst_error(self) -> float:
+        """Largest standard error of a contribution (probability units)."""
+        return max(self.standard_error.values(), default=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingValueGain:
+    """How far the risk could move if one blank field were known (5th-95th percentile)."""
+
+    field: str
+    p_lo: float
+    p_hi: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """How the formula answers to one field swept over its studied range. Not a treatment effect.
+
+    ``values`` (canonical unit), ``p``, ``lo``, ``hi`` have equal length; ``measured`` is the
+    patient's own value or None, ``noise_sd`` its measurement error in the same unit.
+    """
+
+    field: str
+    values: tuple[float, ...]
+    p: tuple[float, ...]
+    lo: tuple[float, ...]
+    hi: tuple[float, ...]
+    measured: float | None
+    noise_sd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricValue:
+    """A performance figure with its 95 % interval; ``lo`` and ``hi`` are NaN when undefined."""
+
+    value: float
+    lo: float
+    hi: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """What a list of models shows about one bundle. ``base_rate`` is the study's outcome rate."""
+
+    model_id: str
+    condition: str
+    title: str
+    recipe: str
+    kind: str
+    version: str
+    sha256: str
+    created: str
+    default: bool
+    trained_on: Mapping[str, object]
+    metrics: Mapping[str, MetricValue]
+    thresholds: Mapping[str, float]
+    base_rate: float
+    n_train: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """Everything the doctor's page shows about one patient and one model, already journalled."""
+
+    prediction: Prediction
+    explanation: Explanation | None
+    most_useful_missing: MissingValueGain | None
+    marks: Mapping[str, str] = field(default_factory=dict)
+    explanation_error: str | None = None
+    journal_id: int | None = None

@@ -1,0 +1,40 @@
+"""Where models run: in this process (commands, Python) or in one warm child (the dashboard)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from medcore.results import Explanation, MissingValueGain, Prediction, Response
+
+__all__ = ["Gateway", "ModelAnswer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAnswer:
+    """What the model side says about one patient; the explanation may be missing, with the reason."""
+
+    prediction: Prediction
+    explanation: Explanation | None
+    most_useful_missing: MissingValueGain | None
+    explanation_error: str | None = None
+
+
+class Gateway(Protocol):
+    """The model side, wherever it runs. ``values`` are canonical, blanks absent.
+
+    Every method may raise a ``MedcoreError`` (``WorkerError`` when the child failed).
+    """
+
+    def ready(self) -> bool:
+        """Whether an answer would come without waiting for the start."""
+
+    def predict(self, model_id: str, values: Mapping[str, float]) -> Prediction:
+        """Score one patient."""
+
+    def assess(self, model_id: str, values: Mapping[str, float], *, precision: float = 0.02) -> ModelAnswer:
+        """Score and explain one patient; ``precision`` is the worst standard error asked for."""
+
+    def respond(self, model_id: str, values: Mapping[str, float], field: str) -> Response:
+        """Sweep one field over its studied range."""

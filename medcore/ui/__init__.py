@@ -1,0 +1,1 @@
+"""Streamlit components, session keys, theme and server."""
