@@ -1,1 +1,5 @@
-"""What was shown to whom."""
+"""What was done, by whom and with which model: an append-only record without patient values."""
+
+from medcore.journal.journal import Event, Journal
+
+__all__ = ["Event", "Journal"]

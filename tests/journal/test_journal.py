@@ -1,0 +1,227 @@
+"""The journal: appends only, survives kills, refuses when it cannot write."""
+
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from medcore.errors import StorageError
+from medcore.journal import Event, Journal
+
+EVENT = Event(
+    actor="local:ada",
+    action="predict",
+    outcome="scored",
+    condition="heart_disease",
+    model_id="heart_disease-mlp",
+    sha256="ab" * 32,
+    input_hash="cd" * 32,
+    n_records=3,
+    app_version="0.1.0",
+)
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with Journal(tmp_path / "new" / "folder", busy_s=0.1) as journal:
+        yield journal
+
+
+def test_what_was_written_is_read_back(tmp_path):
+    moment = datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+    with Journal(tmp_path, clock=lambda: moment) as journal:
+        assert [journal.record(EVENT) for _ in range(3)] == [1, 2, 3]
+        newest = journal.events(1)[0]
+    assert newest.id == 3
+    assert newest.at == moment
+    assert newest.at.tzinfo == UTC
+    for item in fields(EVENT):
+        if item.name not in {"id", "at"}:
+            assert getattr(newest, item.name) == getattr(EVENT, item.name)
+
+
+def test_files_are_created_on_first_use_for_the_owner_only(journal):
+    assert not journal.path.parent.exists()
+    journal.record(EVENT)
+    assert stat.S_IMODE(journal.path.parent.stat().st_mode) == 0o700
+    for path in journal.path.parent.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
+
+
+def test_a_file_that_others_could_read_is_closed_to_them(journal):
+    journal.record(EVENT)
+    journal.close()
+    journal.path.chmod(0o644)
+    journal.events()
+    assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
+
+
+def test_it_writes_through_to_the_disk(journal):
+    journal.record(EVENT)
+    connection = journal._connection
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE events SET outcome = 'withheld'",
+        "DELETE FROM events",
+        "DELETE FROM events WHERE id = 1",
+        "INSERT OR REPLACE INTO events SELECT * FROM events WHERE id = 1",
+        "UPDATE installation SET salt = x'00'",
+        "DELETE FROM installation",
+    ],
+)
+def test_rows_cannot_be_changed(journal, statement):
+    journal.record(EVENT)
+    with sqlite3.connect(journal.path) as other, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        other.execute(statement)
+    other.close()
+    assert journal.events()[0].outcome == "scored"
+
+
+@pytest.mark.parametrize("empty", ["actor", "action", "outcome"])
+def test_an_event_without_actor_action_or_outcome_is_refused(journal, empty):
+    with pytest.raises(StorageError):
+        journal.record(Event(**{"actor": "a", "action": "b", "outcome": "c", empty: ""}))
+
+
+def test_the_event_has_no_room_for_inputs():
+    assert {item.name for item in fields(Event)} == {
+        "actor", "action", "outcome", "condition", "model_id", "sha256", "input_hash",
+        "n_records", "app_version", "at", "id",
+    }  # fmt: skip
+
+
+def test_input_hash_is_keyed_per_installation_and_stable(tmp_path):
+    values = {"age": 61.0, "sex": 1.0}
+    with Journal(tmp_path / "a") as one, Journal(tmp_path / "a") as same, Journal(tmp_path / "b") as other:
+        assert one.hash_input(values) == one.hash_input({"sex": 1.0, "age": 61.0}) == same.hash_input(values)
+        assert one.hash_input(values) != other.hash_input(values)
+        assert one.hash_input(values) != one.hash_input({"age": 61.0})
+        assert len(one.hash_input(b"a file")) == 64
+
+
+def test_threads_and_a_second_journal_on_the_same_file(tmp_path):
+    with Journal(tmp_path) as one, Journal(tmp_path) as two, ThreadPoolExecutor(8) as pool:
+        numbers = list(pool.map(lambda i: (one, two)[i % 2].record(EVENT), range(200)))
+        assert sorted(numbers) == list(range(1, 201))
+        assert len(one.events(1000)) == 200
+
+
+def test_locked(journal):
+    journal.record(EVENT)
+    other = sqlite3.connect(journal.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageError, match="locked"):
+        journal.record(EVENT)
+    other.execute("ROLLBACK")
+    other.close()
+    assert journal.record(EVENT) == 2
+
+
+def test_full(journal):
+    journal.record(EVENT)
+    (pages,) = journal._connection.execute("PRAGMA page_count").fetchone()
+    journal._connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StorageError, match="full"):
+        [journal.record(EVENT) for _ in range(1000)]
+    assert journal.events(1)
+    journal._connection.execute("PRAGMA max_page_count = 100000")
+    assert journal.record(EVENT) == journal.events(1)[0].id
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database, but a text of some length. " * 40, b"SQLite format 3\0" + b"\xff" * 2000]
+)
+def test_not_a_database_is_refused_and_left_alone(journal, content):
+    journal.path.parent.mkdir(parents=True)
+    journal.path.write_bytes(content)
+    with pytest.raises(StorageError):
+        journal.record(EVENT)
+    assert journal.path.read_bytes() == content
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(journal):
+    journal.path.parent.mkdir(parents=True)
+    with sqlite3.connect(journal.path) as other:
+        other.execute("CREATE TABLE bookmarks (x)")
+    other.close()
+    with pytest.raises(StorageError, match="another program"):
+        journal.record(EVENT)
+    with sqlite3.connect(journal.path) as other:
+        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("bookmarks",)]
+    other.close()
+
+
+def test_a_newer_format_is_refused(journal):
+    journal.record(EVENT)
+    journal._connection.execute("PRAGMA user_version = 99")
+    journal.close()
+    with pytest.raises(StorageError, match="format 99"):
+        journal.record(EVENT)
+
+
+def test_a_file_removed_while_in_use_is_noticed_and_a_new_one_begun_only_afterwards(journal):
+    journal.record(EVENT)
+    journal.path.unlink()
+    with pytest.raises(StorageError, match="removed or replaced"):
+        journal.record(EVENT)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_read_only(journal):
+    journal.record(EVENT)
+    journal.close()
+    journal.path.parent.chmod(0o500)
+    journal.path.chmod(0o400)
+    try:
+        with pytest.raises(StorageError):
+            journal.record(EVENT)
+    finally:
+        journal.path.parent.chmod(0o700)
+
+
+def test_a_database_opened_read_only_is_named_so(journal):
+    journal.record(EVENT)
+    journal._connection.execute("PRAGMA query_only = 1")
+    with pytest.raises(StorageError, match="read-only"):
+        journal.record(EVENT)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match="cannot be written"):
+        Journal(tmp_path / "file" / "folder").record(EVENT)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from medcore.journal import Event, Journal
+journal = Journal(Path(sys.argv[1]))
+while True:
+    print(journal.record(Event(actor="a", action="b", outcome="c")), flush=True)
+"""
+
+
+def test_what_was_acknowledged_survives_a_kill(tmp_path):
+    for _ in range(3):
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        ) as writer:
+            acknowledged = [int(writer.stdout.readline()) for _ in range(20)][-1]
+            writer.send_signal(signal.SIGKILL)
+            rest = writer.stdout.read().split("\n")[:-1]
+            acknowledged = int(rest[-1]) if rest else acknowledged
+        with Journal(tmp_path) as journal:
+            assert journal.events(1)[0].id >= acknowledged
