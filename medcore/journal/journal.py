@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
-import json
 import os
 import secrets
 import sqlite3
@@ -23,7 +22,7 @@ from pathlib import Path
 
 from medcore.errors import StorageError
 
-__all__ = ["Event", "Journal"]
+__all__ = ["Event", "Journal", "open_journal"]
 
 _FILE_NAME = "journal.sqlite3"
 _APPLICATION_ID = 0x4D454443  # "MEDC"
@@ -74,8 +73,8 @@ class Event:
     """One thing that was done.
 
     ``action`` and ``outcome`` are short stable words (``predict``, ``scored``); ``actor`` is
-    ``local:<user>`` for commands and the page's user otherwise; ``input_hash`` comes from
-    :meth:`Journal.hash_input`, never the input itself. ``n_records`` counts the patients concerned.
+    ``local:<user>`` for commands and the page's user otherwise; ``input_hash`` is a fingerprint of the
+    input, never the input itself, and is stored keyed (HMAC-SHA256), so that the stored text differs. ``n_records`` counts the patients concerned.
     ``at`` (UTC) and ``id`` are given by the journal.
     """
 
@@ -139,6 +138,7 @@ class Journal:
         marks = ", ".join("?" * len(_COLUMNS))
         with self._locked() as connection:
             self._check_same_file()
+            event = replace(event, input_hash=self._key(event.input_hash))
             cursor = connection.execute(f"INSERT INTO events ({names}) VALUES ({marks})", _to_row(event))  # noqa: S608 - own names
             assert cursor.lastrowid is not None
             return cursor.lastrowid
@@ -155,20 +155,6 @@ class Journal:
         with self._locked() as connection:
             rows = connection.execute(f"SELECT {names} FROM events ORDER BY id DESC LIMIT ?", (limit,)).fetchall()  # noqa: S608 - own names
         return tuple(_from_row(row) for row in rows)
-
-    def hash_input(self, values: Mapping[str, object] | bytes) -> str:
-        """Return the keyed hash (hex, 64 characters) of an input: canonical values or a file's bytes.
-
-        Raises
-        ------
-        StorageError
-            The installation's key cannot be read.
-        """
-        if not isinstance(values, bytes):
-            values = json.dumps(dict(values), sort_keys=True, separators=(",", ":"), default=str).encode()
-        with self._locked():
-            salt = self._salt
-        return hmac.new(salt, values, hashlib.sha256).hexdigest()
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -209,6 +195,9 @@ class Journal:
         self._identity = _identify(self.path)
         return connection
 
+    def _key(self, fingerprint: str) -> str:
+        return hmac.new(self._salt, fingerprint.encode(), hashlib.sha256).hexdigest() if fingerprint else ""
+
     def _check_same_file(self) -> None:
         """Refuse to write into a file that was removed or replaced under us: the event would be lost."""
         if not self.path.exists() or _identify(self.path) != self._identity:
@@ -216,6 +205,19 @@ class Journal:
             self._connection.close()
             self._connection = None
             raise StorageError("The journal's file was removed or replaced while in use. Nothing was done.")
+
+
+def open_journal(folder: Path) -> Journal:
+    """Open the journal of a data folder and make sure that it can be used.
+
+    Raises
+    ------
+    StorageError
+        It cannot.
+    """
+    journal = Journal(folder)
+    journal.events(1)
+    return journal
 
 
 def _create_private(path: Path) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from medcore.errors import StorageError
-from medcore.journal import Event, Journal
+from medcore.journal import Event, Journal, open_journal
 
 EVENT = Event(
     actor="local:ada",
@@ -43,7 +43,7 @@ def test_what_was_written_is_read_back(tmp_path):
     assert newest.at == moment
     assert newest.at.tzinfo == UTC
     for item in fields(EVENT):
-        if item.name not in {"id", "at"}:
+        if item.name not in {"id", "at", "input_hash"}:
             assert getattr(newest, item.name) == getattr(EVENT, item.name)
 
 
@@ -103,12 +103,22 @@ def test_the_event_has_no_room_for_inputs():
 
 
 def test_input_hash_is_keyed_per_installation_and_stable(tmp_path):
-    values = {"age": 61.0, "sex": 1.0}
     with Journal(tmp_path / "a") as one, Journal(tmp_path / "a") as same, Journal(tmp_path / "b") as other:
-        assert one.hash_input(values) == one.hash_input({"sex": 1.0, "age": 61.0}) == same.hash_input(values)
-        assert one.hash_input(values) != other.hash_input(values)
-        assert one.hash_input(values) != one.hash_input({"age": 61.0})
-        assert len(one.hash_input(b"a file")) == 64
+        for journal in (one, same, other):
+            journal.record(EVENT)
+        first, second = one.events()
+        assert first.input_hash == second.input_hash
+        assert first.input_hash not in {EVENT.input_hash, other.events()[0].input_hash}
+        assert len(first.input_hash) == 64
+        one.record(Event(actor="a", action="b", outcome="c"))
+        assert one.events(1)[0].input_hash == ""
+
+
+def test_open_journal_refuses_at_once(tmp_path):
+    (tmp_path / "journal.sqlite3").write_bytes(b"not a database, but a text of some length. " * 40)
+    with pytest.raises(StorageError, match="not a journal"):
+        open_journal(tmp_path)
+    open_journal(tmp_path / "new").close()
 
 
 def test_threads_and_a_second_journal_on_the_same_file(tmp_path):
@@ -207,7 +217,7 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from medcore.journal import Event, Journal
+from medcore.journal import Event, Journal, open_journal
 journal = Journal(Path(sys.argv[1]))
 while True:
     print(journal.record(Event(actor="a", action="b", outcome="c")), flush=True)
