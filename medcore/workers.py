@@ -1,7 +1,7 @@
 """Supervised helper processes: limits, time-outs, restarts and typed errors over two pipes.
 
 A :class:`Worker` owns one child, a fresh interpreter that runs ``python -m medcore.workers
-package.module:factory``. The factory is called once with the worker's ``options`` and returns
+package.module:factory``. The factory is called once as ``factory(**options)`` and returns
 ``handle(op, payload, blobs) -> (payload, blobs)``, which is then called once per request.
 Requests wait in a bounded queue and are answered one after the other.
 
@@ -95,7 +95,7 @@ class Worker:
     name : str
         What the helper is called in messages, in lower case: ``"model process"``.
     options : mapping, optional
-        Plain JSON types, handed to the factory.
+        Plain JSON types, handed to the factory as keyword arguments.
     limits : Limits, optional
         Bounds on the child.
     environ : mapping of str to str, optional
@@ -577,7 +577,7 @@ def _rebuild_error(description: object) -> MedcoreError:
 # The child's side.
 
 
-def echo_factory(options: Mapping[str, object]) -> Handler:
+def echo_factory(**options: object) -> Handler:
     """Make the simplest handler there is: it gives back what it was told."""
 
     def handle(op: str, payload: dict[str, object], blobs: list[bytes]) -> Answer:
@@ -635,7 +635,9 @@ def _limit_self(setup: Mapping[str, object]) -> int | None:
 def _build_handler(name: str, options: object) -> Handler:
     module_name, _, factory_name = name.partition(":")
     factory = getattr(importlib.import_module(module_name), factory_name)
-    handler: Handler = factory(options)
+    if not isinstance(options, dict):
+        raise EOFError("not a message")
+    handler: Handler = factory(**options)
     return handler
 
 

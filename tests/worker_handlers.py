@@ -17,15 +17,15 @@ class PanicException(BaseException):
     """What a Rust extension raises: not an Exception."""
 
 
-def factory(options):
-    if options.get("fail") == "typed":
+def factory(fail=None, mark=None):
+    if fail == "typed":
         raise MedcoreError("the factory refuses")
-    if options.get("fail") == "crash":
+    if fail == "crash":
         os._exit(3)
-    if options.get("fail") == "slow":
+    if fail == "slow":
         time.sleep(60)
-    if options.get("fail") == "first" and not os.path.exists(options["mark"]):
-        with open(options["mark"], "w"):
+    if fail == "first" and not os.path.exists(mark):
+        with open(mark, "w"):
             pass
         os._exit(3)
     return _handle

@@ -15,7 +15,7 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,7 +74,8 @@ class Event:
 
     ``action`` and ``outcome`` are short stable words (``predict``, ``scored``); ``actor`` is
     ``local:<user>`` for commands and the page's user otherwise; ``input_hash`` is a fingerprint of the
-    input, never the input itself, and is stored keyed (HMAC-SHA256), so that the stored text differs. ``n_records`` counts the patients concerned.
+    input, never the input itself, and is stored keyed (HMAC-SHA256), so that the stored text differs.
+    ``n_records`` counts the patients concerned.
     ``at`` (UTC) and ``id`` are given by the journal.
     """
 
