@@ -1,7 +1,8 @@
 """From a model's raw input rows to the columns its arithmetic uses. Stateless: nothing is fitted here.
 
-A number becomes its (possibly log-transformed) value, 0 where blank; a choice becomes one column
-per code, all 0 where blank; a field whose blank may be known to the model adds a gap column.
+A number becomes its transformed value and, where knots are declared, restricted cubic spline terms
+(Harrell, Regression Modeling Strategies, 2nd ed., eq. 2.25), all 0 where blank; a choice becomes one
+column per code, all 0 where blank; a field whose blank may be known to the model adds a gap column.
 Keras bundles hold the same arithmetic as a layer; a test compares the two.
 """
 
@@ -14,27 +15,32 @@ import numpy as np
 from medcore.errors import InputError
 from medcore.records import FieldKind, Schema
 
-__all__ = ["Encoding", "FieldEncoding"]
+__all__ = ["LOG_FLOOR", "Encoding", "FieldEncoding", "apply_transform", "spline_terms"]
+
+LOG_FLOOR = 1e-3
+"""Lowest value whose logarithm is taken (own unit)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldEncoding:
     """How one input column is spread over encoded columns.
 
-    ``codes`` is empty for numbers. ``transform`` is ``identity`` or ``log`` (natural logarithm of
-    the value floored at ``floor``).
+    ``codes`` is empty for numbers. ``transform`` is ``identity``, ``log`` (natural logarithm of the value
+    plus ``offset``, floored) or ``sqrt``; ``knots`` (at least three, in the field's own unit) add
+    ``len(knots) - 2`` spline columns.
     """
 
     name: str
     codes: tuple[int, ...] = ()
     transform: str = "identity"
-    floor: float = 1e-6
+    offset: float = 0.0
+    knots: tuple[float, ...] = ()
     gap: bool = True
 
     @property
     def width(self) -> int:
         """Number of encoded columns."""
-        return (len(self.codes) or 1) + int(self.gap)
+        return (len(self.codes) or 1 + max(len(self.knots) - 2, 0)) + int(self.gap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,8 @@ class Encoding:
                     name=item.name,
                     codes=tuple(choice.code for choice in item.choices) if item.kind is FieldKind.CHOICE else (),
                     transform=item.transform,
-                    floor=max(item.possible[0], 1e-6) if item.possible else 1e-6,
+                    offset=item.log_offset,
+                    knots=item.knots,
                     gap=item.gap_informative,
                 )
                 for item in schema.inputs
@@ -68,7 +75,8 @@ class Encoding:
                     name=str(row["name"]),
                     codes=tuple(row["codes"]),  # type: ignore[arg-type]
                     transform=str(row["transform"]),
-                    floor=float(row["floor"]),  # type: ignore[arg-type]
+                    offset=float(row["offset"]),  # type: ignore[arg-type]
+                    knots=tuple(row["knots"]),  # type: ignore[arg-type]
                     gap=bool(row["gap"]),
                 )
                 for row in rows
@@ -82,7 +90,8 @@ class Encoding:
                 "name": item.name,
                 "codes": list(item.codes),
                 "transform": item.transform,
-                "floor": item.floor,
+                "offset": item.offset,
+                "knots": list(item.knots),
                 "gap": item.gap,
             }
             for item in self.fields
@@ -98,38 +107,85 @@ class Encoding:
         ends = np.cumsum([item.width for item in self.fields])
         return tuple(slice(int(end - item.width), int(end)) for item, end in zip(self.fields, ends, strict=True))
 
-    def encode(self, X: np.ndarray) -> np.ndarray:
+    def encode(self, X: np.ndarray, *, blank: float = 0.0) -> np.ndarray:
         """Encode raw rows.
 
         Parameters
         ----------
         X : array, shape (n, n_inputs)
             NaN = blank; choices as codes.
+        blank : float
+            What a blank number becomes (NaN for estimators that fill blanks themselves).
 
         Returns
         -------
         float64 array, shape (n, width)
-            Without NaN.
 
         Raises
         ------
         InputError
             The number of columns is not the number of inputs.
         """
+        X = self._check(X)
+        return np.column_stack([_encode_column(item, X[:, j], blank) for j, item in enumerate(self.fields)])
+
+    def observed(self, X: np.ndarray) -> np.ndarray:
+        """Return 1 where the source of an encoded column is known, else 0; 1 for gap columns.
+
+        Shape (n, width), float64.
+        """
+        known = ~np.isnan(self._check(X))
+        parts = []
+        for j, item in enumerate(self.fields):
+            mask = np.repeat(known[:, j : j + 1], item.width, axis=1)
+            if item.gap:
+                mask[:, -1] = True
+            parts.append(mask)
+        return np.hstack(parts).astype(np.float64)
+
+    def _check(self, X: np.ndarray) -> np.ndarray:
         X = np.asarray(X, dtype=np.float64)
         if X.ndim != 2 or X.shape[1] != len(self.fields):
             raise InputError(f"input has shape {X.shape}, expected (n, {len(self.fields)})")
-        return np.column_stack([_encode_column(item, X[:, j]) for j, item in enumerate(self.fields)])
+        return X
 
 
-def _encode_column(item: FieldEncoding, column: np.ndarray) -> np.ndarray:
+def apply_transform(item: FieldEncoding, values: np.ndarray) -> np.ndarray:
+    """Return transformed values (no NaN in, no NaN out)."""
+    if item.transform == "log":
+        return np.asarray(np.log(np.maximum(values + item.offset, LOG_FLOOR)))
+    if item.transform == "sqrt":
+        return np.asarray(np.sqrt(np.maximum(values, 0.0)))
+    return values
+
+
+def spline_terms(values: np.ndarray, knots: np.ndarray) -> list[np.ndarray]:
+    """Return the ``len(knots) - 2`` non-linear restricted cubic spline terms of transformed values."""
+    first, before_last, last = knots[0], knots[-2], knots[-1]
+    scale = (last - first) ** 2
+
+    def cube(at: float) -> np.ndarray:
+        return np.asarray(np.maximum(values - at, 0.0) ** 3)
+
+    return [
+        (
+            cube(knot)
+            - cube(before_last) * (last - knot) / (last - before_last)
+            + cube(last) * (before_last - knot) / (last - before_last)
+        )
+        / scale
+        for knot in knots[:-2]
+    ]
+
+
+def _encode_column(item: FieldEncoding, column: np.ndarray, blank_value: float) -> np.ndarray:
     blank = np.isnan(column)
     if item.codes:
         parts = [column == code for code in item.codes]
-    elif item.transform == "log":
-        parts = [np.where(blank, 0.0, np.log(np.maximum(np.where(blank, 1.0, column), item.floor)))]
     else:
-        parts = [np.where(blank, 0.0, column)]
+        value = apply_transform(item, np.where(blank, 1.0, column))
+        terms = spline_terms(value, apply_transform(item, np.array(item.knots))) if item.knots else []
+        parts = [np.where(blank, blank_value, part) for part in (value, *terms)]
     if item.gap:
         parts.append(blank)
     return np.column_stack([part.astype(np.float64) for part in parts])

@@ -69,9 +69,10 @@ class Field:
     Ranges are in the field's own unit: ``possible`` blocks outside it, ``usual`` only marks H or L
     (either end may be None; ``usual_by_sex`` overrides it, keyed by the word of the sex field).
     ``noise_sd`` is the absolute and ``noise_cv`` the relative measurement error (1 SD); for a
-    choice both are 0. ``transform`` (``identity`` or ``log``) and ``gap_informative`` (may a model
-    know that the value was blank?) belong to the model's encoding; ``mask_rate`` is the share of
-    training values hidden at random so that a blank is an everyday case.
+    choice both are 0. ``transform`` (``identity``, ``log`` or ``sqrt``), ``log_offset``, spline ``knots``
+    (own unit) and ``gap_informative`` (may a model know that the value was blank?) belong to the
+    model's encoding; ``mask_rate`` is the share of training values hidden at random so that a blank
+    is an everyday case.
     """
 
     name: str
@@ -96,8 +97,11 @@ class Field:
     help: str = ""
     paste_names: tuple[str, ...] = ()
     transform: str = "identity"
+    log_offset: float = 0.0
+    knots: tuple[float, ...] = ()
     gap_informative: bool = True
     mask_rate: float = 0.0
+    top_code: float | None = None
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -169,7 +173,8 @@ class Field:
         if self.kind is FieldKind.CHOICE:
             return self.find_choice(value).label
         number = f"{value:.{self.decimals}f}"
-        return f"{number} {self.unit}".strip()
+        text = f"{number} {self.unit}".strip()
+        return f"{text} or over" if self.top_code is not None and value >= self.top_code else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from medcore.registry.manifest import MANIFEST_NAME, Manifest, read_manifest
 
 __all__ = ["SealedBundle", "load_keras", "load_skops", "open_bundle", "write_bundle"]
 
-_ALLOWED_KERAS_CLASSES = frozenset({"Functional", "InputLayer", "Dense", "DTypePolicy", "Concatenate"})
+_ALLOWED_KERAS_CLASSES = frozenset({"Add", "DTypePolicy", "Functional", "InputLayer"})
 _ALLOWED_KERAS_MODULES = ("keras", "keras.layers", "keras.src.models.functional", "keras.models")
 _KERAS_MEMBERS = frozenset({"metadata.json", "config.json", "model.weights.h5"})
 _TRUSTED_SKOPS = ["sklearn.tree._tree.Tree"]
@@ -122,7 +122,7 @@ def load_keras(bundle: SealedBundle, name: str = "model.keras") -> Any:
         model = keras.saving.load_model(
             bundle.folder / name, custom_objects=layers.custom_objects(), compile=False, safe_mode=True
         )
-    except Exception as error:  # noqa: BLE001 - whatever Keras objects to, the bundle is refused
+    except Exception as error:
         raise IntegrityError(f"{bundle.manifest.id}: {name} cannot be built as a Keras model") from error
     if any(not np.isfinite(weight).all() for weight in model.get_weights()):
         raise IntegrityError(f"{bundle.manifest.id}: the model has weights that are not finite numbers")
@@ -147,7 +147,7 @@ def load_skops(bundle: SealedBundle, name: str = "model.skops") -> Any:
         return skops.io.loads(data, trusted=_TRUSTED_SKOPS)
     except IntegrityError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever skops objects to, the bundle is refused
+    except Exception as error:
         raise IntegrityError(f"{bundle.manifest.id}: {name} cannot be read") from error
 
 

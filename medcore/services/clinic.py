@@ -1,0 +1,238 @@
+"""The doctor's use case: read the form, check, predict, explain, journal, return one result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from medcore.conditions.catalog import find_condition
+from medcore.conditions.condition import Condition
+from medcore.errors import ConflictError, FieldError, InputError
+from medcore.inference.eligibility import find_reasons
+from medcore.journal import Event, Journal
+from medcore.records import Field, FieldKind, PatientRecord, UnitQuestion, read_record
+from medcore.records.reading import find_unit_question
+from medcore.registry import Catalog
+from medcore.results import Applicability, Assessment, Prediction, Reason, Response, Status
+from medcore.services.gateway import Gateway
+
+__all__ = ["FormReading", "assess", "read_form", "respond", "withhold"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormReading:
+    """What a form says: the record with derived values, and everything that needs the doctor's eye.
+
+    ``marks`` holds ``"L"`` or ``"H"`` per field outside its usual range; ``derived`` names fields that
+    were computed; ``missing_required`` what is still needed before there can be a score.
+    """
+
+    record: PatientRecord
+    errors: tuple[FieldError, ...] = ()
+    unit_questions: tuple[UnitQuestion, ...] = ()
+    questions: tuple[str, ...] = ()
+    missing_required: tuple[Field, ...] = ()
+    marks: Mapping[str, str] = field(default_factory=dict)
+    derived: frozenset[str] = frozenset()
+
+
+def read_form(
+    condition: Condition,
+    raw: Mapping[str, str],
+    units: Mapping[str, str] | None = None,
+    *,
+    studied: Mapping[str, tuple[float, float]] | None = None,
+    keep: frozenset[str] = frozenset(),
+) -> FormReading:
+    """Read what was typed. Never raises for a bad value: it is returned as an error of its field.
+
+    Parameters
+    ----------
+    condition : Condition
+        The clinical question.
+    raw, units : mappings
+        Field name to typed text; field name to the chosen unit where it is not the field's own.
+    studied : mapping, optional
+        Studied range per field, to ask about likely unit mix-ups.
+    keep : frozenset of str
+        Fields whose unit question was answered with "no, keep".
+    """
+    units = units or {}
+    reading = read_record(condition.schema, raw, units)
+    typed = dict(reading.record.values)
+    derived = {name: value for name, value in condition.derive(typed).items() if name not in typed}
+    values = {**typed, **derived}
+    findings = condition.cross_check(values)
+    record = PatientRecord(values=values, qualifiers=reading.record.qualifiers, derived=frozenset(derived))
+    unit_questions = _unit_questions(condition, raw, units, studied or {}, keep)
+    asked = {question.field for question in unit_questions}
+    errors = tuple(error for error in (*reading.errors, *findings.errors) if error.field not in asked)
+    return FormReading(
+        record=record,
+        errors=errors,
+        unit_questions=unit_questions,
+        questions=findings.questions,
+        missing_required=tuple(f for f in condition.schema.fields if f.required and f.name not in values),
+        marks=_marks(condition, values),
+        derived=frozenset(derived),
+    )
+
+
+def assess(
+    condition_id: str,
+    model_id: str,
+    reading: FormReading,
+    *,
+    actor: str,
+    journal: Journal,
+    gateway: Gateway,
+    catalog: Catalog,
+) -> Assessment:
+    """Score and explain one patient; the event is written before the result is returned.
+
+    Raises
+    ------
+    InputError
+        A required field is still blank: there is nothing to assess yet.
+    StorageError
+        The event could not be written, so nothing may be shown.
+    WorkerError
+        The model process failed.
+    """
+    if reading.missing_required:
+        names = ", ".join(item.label for item in reading.missing_required)
+        raise InputError(f"still needed: {names}", field=reading.missing_required[0].name)
+    condition = find_condition(condition_id)
+    reasons = _blocking_reasons(condition, reading)
+    if reasons:
+        assessment = Assessment(
+            prediction=withhold(catalog, model_id, reasons),
+            explanation=None,
+            most_useful_missing=None,
+            marks=reading.marks,
+        )
+    else:
+        answer = gateway.assess(model_id, reading.record.values)
+        assessment = Assessment(
+            prediction=answer.prediction,
+            explanation=answer.explanation,
+            most_useful_missing=answer.most_useful_missing,
+            marks=reading.marks,
+            explanation_error=answer.explanation_error,
+        )
+    event_id = journal.record(
+        Event(
+            actor=actor,
+            action="assess",
+            condition=condition.id,
+            model_id=model_id,
+            sha256=assessment.prediction.sha256,
+            outcome=assessment.prediction.status.value,
+            input_hash=hash_values(reading.record.values),
+        )
+    )
+    return Assessment(
+        prediction=assessment.prediction,
+        explanation=assessment.explanation,
+        most_useful_missing=assessment.most_useful_missing,
+        marks=assessment.marks,
+        explanation_error=assessment.explanation_error,
+        journal_id=event_id,
+    )
+
+
+def respond(
+    condition_id: str,
+    model_id: str,
+    reading: FormReading,
+    field_name: str,
+    *,
+    actor: str,
+    journal: Journal,
+    gateway: Gateway,
+) -> Response:
+    """Sweep one field over its studied range; journalled first. Not a treatment effect.
+
+    Raises
+    ------
+    InputError
+        The field may not be swept for this condition.
+    """
+    condition = find_condition(condition_id)
+    if field_name not in condition.swept_fields:
+        raise InputError(f"{field_name} cannot be swept: it is not offered for {condition.title}", field=field_name)
+    response = gateway.respond(model_id, reading.record.values, field_name)
+    journal.record(
+        Event(
+            actor=actor,
+            action="respond",
+            condition=condition.id,
+            model_id=model_id,
+            outcome=field_name,
+            input_hash=hash_values(reading.record.values),
+        )
+    )
+    return response
+
+
+def withhold(catalog: Catalog, model_id: str, reasons: tuple[Reason, ...]) -> Prediction:
+    """Return the withheld result of a model that was not asked."""
+    facts = catalog.find(model_id)
+    return Prediction(
+        condition=facts.condition,
+        model_id=facts.model_id,
+        sha256=facts.sha256,
+        applicability=Applicability(status=Status.WITHHELD, reasons=reasons),
+        p_calibrated=None,
+        interval=None,
+    )
+
+
+def hash_values(values: Mapping[str, float]) -> str:
+    """Return a fingerprint of the inputs (hex SHA-256); the journal salts it per installation."""
+    text = json.dumps({name: float(values[name]) for name in sorted(values)}, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _blocking_reasons(condition: Condition, reading: FormReading) -> tuple[Reason, ...]:
+    wrong = tuple(
+        Reason(
+            code="conflict" if isinstance(error, ConflictError) else "outside_possible",
+            field=error.field,
+            text=error.message,
+        )
+        for error in reading.errors
+    )
+    asked = tuple(
+        Reason(code="unit_question", field=question.field, text=question.text) for question in reading.unit_questions
+    )
+    return (*find_reasons(condition, reading.record.values), *wrong, *asked)
+
+
+def _unit_questions(
+    condition: Condition,
+    raw: Mapping[str, str],
+    units: Mapping[str, str],
+    studied: Mapping[str, tuple[float, float]],
+    keep: frozenset[str],
+) -> tuple[UnitQuestion, ...]:
+    questions = (
+        find_unit_question(item, raw.get(item.name), units.get(item.name), studied[item.name])
+        for item in condition.schema.fields
+        if item.kind is FieldKind.NUMBER and item.name in studied and item.name not in keep
+    )
+    return tuple(question for question in questions if question is not None)
+
+
+def _marks(condition: Condition, values: Mapping[str, float]) -> dict[str, str]:
+    sex = None
+    if "sex" in condition.schema and "sex" in values:
+        sex = condition.schema["sex"].find_choice(values["sex"]).word
+    marks = {
+        item.name: item.mark(values[item.name], sex)
+        for item in condition.schema.fields
+        if item.kind is FieldKind.NUMBER and item.name in values
+    }
+    return {name: mark for name, mark in marks.items() if mark}

@@ -1,0 +1,176 @@
+"""The one warm process that holds the models, and the gateway through which pages reach it.
+
+The child's side (:func:`make_handler`) imports TensorFlow and friends; the parent's side
+(:class:`ChildGateway`) does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from medcore.errors import ArtifactError, MedcoreError
+from medcore.results import Prediction, Response
+from medcore.services.gateway import ModelAnswer
+from medcore.workers import Limits, Worker
+
+__all__ = ["ChildGateway", "LocalGateway", "make_handler"]
+
+_ANSWER: TypeAdapter[ModelAnswer] = TypeAdapter(ModelAnswer)
+_PREDICTION: TypeAdapter[Prediction] = TypeAdapter(Prediction)
+_RESPONSE: TypeAdapter[Response] = TypeAdapter(Response)
+
+
+class LocalGateway:
+    """Models in this process, loaded when first asked for."""
+
+    def __init__(self, models_dir: Path) -> None:
+        from medcore.api import Model, load_from
+        from medcore.registry import Catalog
+
+        self.catalog = Catalog(models_dir)
+        self._load = load_from
+        self._models: dict[str, Model] = {}
+
+    def ready(self) -> bool:
+        """Say yes: there is nothing to wait for."""
+        return True
+
+    def warm_up(self) -> None:
+        """Load every default model and score one made-up patient, so that the first answer is quick."""
+        for facts in self.catalog.models():
+            if not facts.default:
+                continue
+            try:
+                model = self._model(facts.model_id)
+                names = model.risk_model.input_names
+                row = model.risk_model.cohort[0]
+                self._answer(model, {n: float(v) for n, v in zip(names, row, strict=True) if v == v}, 0.02)
+            except MedcoreError:
+                continue
+
+    def predict(self, model_id: str, values: Mapping[str, float]) -> Prediction:
+        """Score one patient."""
+        from medcore.records import PatientRecord
+
+        return self._model(model_id).predict_one(PatientRecord(values=values))
+
+    def assess(self, model_id: str, values: Mapping[str, float], *, precision: float = 0.02) -> ModelAnswer:
+        """Score and explain one patient."""
+        return self._answer(self._model(model_id), values, precision)
+
+    def respond(self, model_id: str, values: Mapping[str, float], field: str) -> Response:
+        """Sweep one field."""
+        from medcore.records import PatientRecord
+
+        return self._model(model_id).respond(PatientRecord(values=values), field)
+
+    def _model(self, model_id: str) -> Any:
+        if model_id not in self._models:
+            self._models[model_id] = self._load(self.catalog, model_id)
+        return self._models[model_id]
+
+    @staticmethod
+    def _answer(model: Any, values: Mapping[str, float], precision: float) -> ModelAnswer:
+        from medcore.records import PatientRecord
+
+        record = PatientRecord(values=values)
+        prediction = model.predict_one(record)
+        if prediction.p_calibrated is None:
+            return ModelAnswer(prediction=prediction, explanation=None, most_useful_missing=None)
+        try:
+            explanation = model.explain(record, precision=precision)
+            gain = model.most_useful_missing(record)
+        except MedcoreError as error:
+            return ModelAnswer(
+                prediction=prediction, explanation=None, most_useful_missing=None, explanation_error=error.message
+            )
+        return ModelAnswer(prediction=prediction, explanation=explanation, most_useful_missing=gain)
+
+
+def make_handler(options: Mapping[str, object]) -> Callable[[str, dict[str, Any], list[bytes]], Any]:
+    """Build the child's request handler: import, load and warm the models, then answer.
+
+    Called inside the child by :mod:`medcore.workers`; ``ready`` is announced when it returns.
+    ``options`` holds ``models_dir`` and ``threads``.
+    """
+    limit_threads(int(str(options.get("threads", 0))))
+    gateway = LocalGateway(Path(str(options["models_dir"])))
+    gateway.warm_up()
+
+    def handle(op: str, payload: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+        result = getattr(gateway, _OPERATIONS[op])(**payload)
+        return {"result": asdict(result)}, []
+
+    return handle
+
+
+_OPERATIONS = {"predict": "predict", "assess": "assess", "respond": "respond"}
+
+
+def limit_threads(threads: int) -> None:
+    """Tell TensorFlow how many threads to use; 0 leaves its own choice."""
+    if threads <= 0:
+        return
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+class ChildGateway:
+    """Models in a supervised child process.
+
+    Parameters
+    ----------
+    models_dir : pathlib.Path
+        Folder of bundles.
+    threads : int
+        Threads of the child; 0 = its own choice.
+    timeout_s : float
+        Longest an answer may take before the child is replaced.
+    """
+
+    def __init__(self, models_dir: Path, *, threads: int = 0, timeout_s: float = 60.0) -> None:
+        self._worker = Worker(
+            "medcore.services.model_child:make_handler",
+            name="model process",
+            options={"models_dir": str(models_dir), "threads": threads},
+            limits=Limits(niceness=5, request_s=timeout_s),
+            environ={"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "KERAS_BACKEND": "tensorflow"},
+        )
+
+    def start(self) -> None:
+        """Start the child; returns at once."""
+        self._worker.start()
+
+    def close(self) -> None:
+        """Stop the child."""
+        self._worker.close()
+
+    def ready(self) -> bool:
+        """Whether the models are loaded."""
+        return self._worker.ready()
+
+    def predict(self, model_id: str, values: Mapping[str, float]) -> Prediction:
+        """Score one patient."""
+        return _PREDICTION.validate_python(self._ask("predict", model_id=model_id, values=dict(values)))
+
+    def assess(self, model_id: str, values: Mapping[str, float], *, precision: float = 0.02) -> ModelAnswer:
+        """Score and explain one patient."""
+        return _ANSWER.validate_python(self._ask("assess", model_id=model_id, values=dict(values), precision=precision))
+
+    def respond(self, model_id: str, values: Mapping[str, float], field: str) -> Response:
+        """Sweep one field."""
+        return _RESPONSE.validate_python(self._ask("respond", model_id=model_id, values=dict(values), field=field))
+
+    def _ask(self, op: str, **payload: Any) -> Any:
+        answer, _ = self._worker.request(op, payload)
+        try:
+            return answer["result"]
+        except KeyError as error:
+            raise ArtifactError("the model process gave an answer that cannot be read") from error
