@@ -50,8 +50,8 @@ class Encoding:
     fields: tuple[FieldEncoding, ...]
 
     @classmethod
-    def of(cls, schema: Schema) -> Encoding:
-        """Return the encoding that a schema declares."""
+    def of(cls, schema: Schema, *, splines: bool = False) -> Encoding:
+        """Return the encoding that a schema declares, with or without its spline columns."""
         return cls(
             tuple(
                 FieldEncoding(
@@ -59,7 +59,7 @@ class Encoding:
                     codes=tuple(choice.code for choice in item.choices) if item.kind is FieldKind.CHOICE else (),
                     transform=item.transform,
                     offset=item.log_offset,
-                    knots=item.knots,
+                    knots=item.knots if splines else (),
                     gap=item.gap_informative,
                 )
                 for item in schema.inputs
@@ -115,7 +115,7 @@ class Encoding:
         X : array, shape (n, n_inputs)
             NaN = blank; choices as codes.
         blank : float
-            What a blank number becomes (NaN for estimators that fill blanks themselves).
+            What the columns of a blank field become (NaN for estimators that fill blanks themselves).
 
         Returns
         -------
@@ -181,7 +181,7 @@ def spline_terms(values: np.ndarray, knots: np.ndarray) -> list[np.ndarray]:
 def _encode_column(item: FieldEncoding, column: np.ndarray, blank_value: float) -> np.ndarray:
     blank = np.isnan(column)
     if item.codes:
-        parts = [column == code for code in item.codes]
+        parts = [np.where(blank, blank_value, column == code) for code in item.codes]
     else:
         value = apply_transform(item, np.where(blank, 1.0, column))
         terms = spline_terms(value, apply_transform(item, np.array(item.knots))) if item.knots else []

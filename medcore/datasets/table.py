@@ -40,7 +40,14 @@ class TrainingTable:
     groups : mapping of str to str array, shape (n,)
         Subgroups to report by (``sex``, ``age_band``, ``site``, ...).
     secondary : mapping of str to int array, shape (n,)
-        Other outcomes reported beside the main one, over all rows.
+        Other outcomes reported beside the main one, over all rows; -1 = not known.
+    target : float array, shape (n,), optional
+        What models learn, in [0, 1], where more is known than yes or no (how far a laboratory value lies
+        from its cut-off, how long after the horizon a death fell). Never used to judge a model. Default ``y``.
+    weight : float array, shape (n,), optional
+        Weight of each row in training. Default 1.
+    strata : array, shape (n,), optional
+        Kept in balance between folds. Default ``y``.
     """
 
     field_names: tuple[str, ...]
@@ -50,9 +57,13 @@ class TrainingTable:
     provenance: Provenance
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)
     secondary: Mapping[str, np.ndarray] = field(default_factory=dict)
+    target: np.ndarray | None = None
+    weight: np.ndarray | None = None
+    strata: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.y)
-        arrays = (self.eligible, *self.groups.values(), *self.secondary.values())
+        optional = (array for array in (self.target, self.weight, self.strata) if array is not None)
+        arrays = (self.eligible, *self.groups.values(), *self.secondary.values(), *optional)
         if self.X.shape != (n, len(self.field_names)) or any(len(array) != n for array in arrays):
             raise InputError("the columns of a training table must have one length")

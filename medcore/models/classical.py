@@ -1,0 +1,193 @@
+"""The classical three: logistic regression, a kernel machine on made-up centres, a forest in little bags.
+
+Each learner takes encoded rows with NaN where a number is blank, and sample weights; targets may be
+fractions (then a row counts as both classes, in proportion).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.kernel_approximation import Nystroem
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
+
+__all__ = [
+    "ForestPlan",
+    "KernelPlan",
+    "LogisticPlan",
+    "fit_forest",
+    "fit_kernel_machine",
+    "fit_kernel_map",
+    "fit_logistic",
+    "hide_fields",
+]
+
+_LEAST_EIGENVALUE = 1e-4
+_SVC_INTERCEPT_SCALE = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogisticPlan:
+    """L2-penalised logistic regression; ``inverse_penalty`` is scikit-learn's C."""
+
+    inverse_penalty: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelPlan:
+    """RBF kernel machine: ``gamma`` is divided by the number of columns; at most ``centers`` k-means centres.
+
+    A centre stands for at least ``least_cluster`` patients, so that none is a patient.
+    """
+
+    gamma: float
+    inverse_penalty: float
+    centers: int = 300
+    least_cluster: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForestPlan:
+    """Random forest of ``bags`` x ``trees_per_bag`` trees; each bag grows on one half of the patients."""
+
+    bags: int = 50
+    trees_per_bag: int = 5
+    least_leaf: int = 5
+    most_leaves: int = 64
+    features: str | float = "sqrt"
+
+
+def fit_logistic(Z: np.ndarray, target: np.ndarray, weight: np.ndarray, plan: LogisticPlan) -> Pipeline:
+    """Fit scaler, blank filler and logistic regression.
+
+    Parameters
+    ----------
+    Z : array, shape (n, width)
+        Encoded rows, NaN where a number is blank.
+    target, weight : arrays, shape (n,)
+        Target in [0, 1]; weight >= 0.
+    """
+    prepare = _fit_preparation(Z, weight)
+    rows, labels, counts = split_fractions(prepare.transform(Z), target, weight)
+    model = LogisticRegression(C=plan.inverse_penalty, solver="newton-cholesky", max_iter=200)
+    model.fit(rows, labels, sample_weight=counts)
+    return Pipeline([*prepare.steps, ("logistic", model)])
+
+
+def fit_kernel_map(Z: np.ndarray, weight: np.ndarray, plan: KernelPlan, seed: int) -> tuple[Pipeline, Nystroem]:
+    """Fit the scaler and the Nystroem map on k-means centres (Williams and Seeger, 2001)."""
+    prepare = _fit_preparation(Z, weight)
+    used = weight > 0
+    rows = prepare.transform(Z[used])
+    count = max(2, min(plan.centers, int(used.sum()) // 8))
+    means = KMeans(count, n_init=1, max_iter=30, random_state=seed).fit(rows)
+    sizes = np.bincount(means.labels_, minlength=count)
+    centers = means.cluster_centers_[sizes >= plan.least_cluster]
+    gamma = plan.gamma / rows.shape[1]
+    squared = ((centers[:, None, :] - centers[None, :, :]) ** 2).sum(axis=2)
+    eigenvalues, vectors = np.linalg.eigh(np.exp(-gamma * squared))
+    root = (vectors / np.sqrt(np.maximum(eigenvalues, _LEAST_EIGENVALUE))) @ vectors.T
+    mapping = Nystroem(kernel="rbf", gamma=gamma, n_components=len(centers))
+    mapping.components_ = centers
+    mapping.normalization_ = root
+    mapping.component_indices_ = np.arange(len(centers))
+    mapping.n_features_in_ = rows.shape[1]
+    return prepare, mapping
+
+
+def fit_kernel_machine(features: np.ndarray, target: np.ndarray, weight: np.ndarray, plan: KernelPlan) -> LinearSVC:
+    """Fit a linear support vector machine on mapped rows, shape (n, centres)."""
+    rows, labels, counts = split_fractions(features, target, weight)
+    machine = LinearSVC(C=plan.inverse_penalty, dual=False, tol=1e-3, intercept_scaling=_SVC_INTERCEPT_SCALE)
+    return machine.fit(rows, labels, sample_weight=counts / counts.mean())
+
+
+def fit_forest(
+    Z: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray,
+    patient: np.ndarray,
+    plan: ForestPlan,
+    rng: np.random.Generator,
+) -> RandomForestClassifier:
+    """Grow a forest in little bags; tree ``b * trees_per_bag + t`` is tree t of bag b.
+
+    ``Z`` has 0 where a number is blank (the gap column tells the trees). A bag sees one half of the
+    patients (``patient``, shape (n,), says whose row it is); within it every tree sees a bootstrap.
+    """
+    forest = RandomForestClassifier(
+        n_estimators=plan.bags * plan.trees_per_bag,
+        min_samples_leaf=plan.least_leaf,
+        max_leaf_nodes=plan.most_leaves,
+        max_features=plan.features,
+    )
+    patients = np.unique(patient[weight > 0])
+    trees: list[DecisionTreeClassifier] = []
+    for _ in range(plan.bags):
+        chosen = rng.choice(patients, size=max(2, len(patients) // 2), replace=False)
+        half = np.flatnonzero(np.isin(patient, chosen) & (weight > 0))
+        for _ in range(plan.trees_per_bag):
+            drawn = np.bincount(rng.choice(half, size=len(half)), minlength=len(weight)) * weight
+            trees.append(_grow(Z, target, drawn, plan, int(rng.integers(2**31))))
+    forest.estimators_ = trees
+    forest.classes_ = np.array([0, 1])
+    forest.n_classes_, forest.n_outputs_, forest.n_features_in_ = 2, 1, Z.shape[1]
+    forest.estimator_ = DecisionTreeClassifier()
+    return forest
+
+
+def hide_fields(X: np.ndarray, mask_rates: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows with maskable fields as they are, all hidden, and half hidden at random; and their source row.
+
+    Shapes (k * n, n_inputs) and (k * n,), k = 3 if any field is maskable, else 1.
+    """
+    source = np.arange(len(X))
+    maskable = np.flatnonzero(mask_rates > 0)
+    if not len(maskable):
+        return X, source
+    hidden, mixed = X.copy(), X.copy()
+    hidden[:, maskable] = np.nan
+    for j in maskable:
+        mixed[rng.random(len(X)) < 0.5, j] = np.nan
+    return np.vstack([X, hidden, mixed]), np.tile(source, 3)
+
+
+def split_fractions(
+    rows: np.ndarray, target: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Turn fractional targets into weighted rows of both classes; rows without weight are dropped."""
+    both = np.concatenate([weight * target, weight * (1.0 - target)])
+    labels = np.repeat([1, 0], len(target))
+    kept = both > 1e-3 * weight.mean()
+    doubled = np.concatenate([rows, rows])
+    return doubled[kept], labels[kept], both[kept]
+
+
+def _fit_preparation(Z: np.ndarray, weight: np.ndarray) -> Pipeline:
+    used = weight > 0
+    scaler = StandardScaler().fit(Z[used], sample_weight=weight[used])
+    scaler.scale_ = np.where(np.isfinite(scaler.scale_) & (scaler.scale_ > 0), scaler.scale_, 1.0)
+    scaler.mean_ = np.nan_to_num(scaler.mean_)
+    filler = SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True)
+    filler.fit(scaler.transform(Z[used]))
+    return Pipeline([("scale", scaler), ("fill", filler)])
+
+
+def _grow(Z: np.ndarray, target: np.ndarray, weight: np.ndarray, plan: ForestPlan, seed: int) -> Any:
+    rows, labels, counts = split_fractions(Z, target, weight)
+    tree = DecisionTreeClassifier(
+        min_samples_leaf=plan.least_leaf,
+        max_leaf_nodes=plan.most_leaves,
+        max_features=plan.features,
+        random_state=seed,
+    )
+    return tree.fit(rows, labels, sample_weight=counts)
