@@ -20,14 +20,23 @@ __all__ = ["CardText", "Condition", "Example", "Findings", "PrevalencePolicy"]
 Values = Mapping[str, float]
 
 
+def _moves_alone(_field: str, _value: float, _values: Values) -> dict[str, float]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """A made-up patient for one click: texts as a doctor would type them (units in ``units``)."""
+    """A made-up patient for one click: texts as a doctor would type them (units in ``units``).
+
+    ``expects`` is the state it is made to reach: ``"scored"``, ``"withheld"``, ``"unit_question"``
+    (the page asks about a unit before it scores) or ``"wide"`` (scored, with a wide range).
+    """
 
     name: str
     teaches: str
     values: Mapping[str, str]
     units: Mapping[str, str] = field(default_factory=dict)
+    expects: str = "scored"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +75,9 @@ class Condition:
     not be used for this patient; ``sentence`` writes the result for the reader from three texts
     such as ``"41 %"``, ``"33 %"``, ``"50 %"`` (Markdown bold allowed); ``bar_notes`` gives, per field,
     the note that must stand beside a misleading bar; ``caution`` is set where every score of the
-    condition carries a caution in words.
+    condition carries a caution in words. ``linked_change(field, value, values)`` gives the other
+    fields that move with a swept one (waist with BMI); ``masked_checks`` names sets of inputs that
+    are hidden together to check the calibration without them.
     """
 
     id: str
@@ -89,3 +100,5 @@ class Condition:
     facts_line: str
     references: tuple[str, ...]
     masked_checks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    caution: str = ""
+    linked_change: Callable[[str, float, Values], dict[str, float]] = _moves_alone

@@ -15,20 +15,25 @@ from types import MappingProxyType
 import numpy as np
 
 from medcore.errors import FieldError, NotANumberError, OutOfRangeError
-from medcore.records.fields import Field, FieldKind, Schema
+from medcore.records.fields import Field, FieldKind, Schema, Unit
 
 __all__ = [
     "ParsedValue",
     "PatientRecord",
     "Reading",
     "UnitQuestion",
+    "cap_value",
+    "check_possible",
     "find_unit_question",
+    "is_blank",
     "parse_value",
     "read_record",
 ]
 
 _BLANK_WORDS = frozenset({"", "na", "n/a", "nan", "none", "null", "unknown", "?", "-", "--"})
 _NUMBER = re.compile(r"^(?P<sign>[<>≤≥]=?)?\s*(?P<number>[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?)$")
+# 1,234 is 1234 to one reader and 1.234 to another: never guess. 0,123 has one meaning.
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 _RANGE_SLACK = 1e-9
 
 
@@ -94,18 +99,28 @@ def parse_value(item: Field, text: str | float | None, unit: str | None = None) 
         Each names the field, the value, what is possible, and the unit.
     """
     cleaned = _clean(text)
-    if cleaned.lower() in _BLANK_WORDS:
+    if is_blank(item, cleaned):
         return None
     if item.kind is FieldKind.CHOICE:
         return ParsedValue(value=float(item.find_choice(cleaned).code))
     chosen = item.find_unit(unit)
     sign, number = _split_number(item, cleaned)
-    try:
-        value = chosen.to_canonical(number)
-    except (ValueError, OverflowError, ZeroDivisionError):
-        value = math.nan
-    check_possible(item, value, shown=cleaned, unit=chosen.symbol)
-    return ParsedValue(value=value + 0.0, qualifier=sign)
+    value = _convert(chosen, number)
+    value = check_possible(item, value, shown=cleaned, unit=chosen.symbol)
+    return ParsedValue(value=cap_value(item, value) + 0.0, qualifier=sign)
+
+
+def is_blank(item: Field, text: str) -> bool:
+    """Whether a cleaned text means "not known" in this field; ``none`` can be an answer of a choice."""
+    word = text.lower()
+    if word not in _BLANK_WORDS:
+        return False
+    return not (word and any(word in {choice.word, *choice.aliases} for choice in item.choices))
+
+
+def cap_value(item: Field, value: float) -> float:
+    """Return the value, or the field's ``top_code`` where that is lower."""
+    return value if item.top_code is None else min(value, item.top_code)
 
 
 def check_possible(item: Field, value: float, *, shown: str | None = None, unit: str | None = None) -> float:
@@ -127,7 +142,7 @@ def check_possible(item: Field, value: float, *, shown: str | None = None, unit:
     unit = item.unit if unit is None else unit
     raise OutOfRangeError(
         f"{item.label} {f'{shown} {unit}'.strip()}: possible values are {lo:g} to {hi:g} {item.unit}".rstrip()
-        + ". Check the decimal and the unit.",
+        + f". {_suggest_unit(item, value, unit)}",
         field=item.name,
         value=shown,
         expected=f"{lo:g} to {hi:g} {item.unit}".strip(),
@@ -177,13 +192,13 @@ def find_unit_question(
     except FieldError:
         return None
     lo, hi = studied
-    if lo <= current.to_canonical(number) <= hi:
+    if lo <= _convert(current, number) <= hi:
         return None
     for symbol in item.units:
         other = item.find_unit(symbol)
         if other.symbol == current.symbol:
             continue
-        converted = other.to_canonical(number)
+        converted = _convert(other, number)
         if lo <= converted <= hi:
             return UnitQuestion(
                 field=item.name,
@@ -199,15 +214,39 @@ def find_unit_question(
     return None
 
 
+def _suggest_unit(item: Field, value: float, unit: str) -> str:
+    if unit == item.unit and math.isfinite(value) and item.possible is not None:
+        lo, hi = item.possible
+        for other in item.other_units:
+            if lo <= _convert(other, value) <= hi:
+                return f"Check the decimal and the unit: is it {other.symbol}?"
+    return "Check the decimal and the unit."
+
+
+def _convert(unit: Unit, number: float) -> float:
+    try:
+        return unit.to_canonical(number)
+    except (ValueError, OverflowError, ZeroDivisionError):
+        return math.nan
+
+
 def _clean(text: str | float | None) -> str:
     if text is None or (isinstance(text, float) and math.isnan(text)):
         return ""
-    normal = unicodedata.normalize("NFKC", str(text)).replace("−", "-").replace("\x00", "")
-    return normal.strip()
+    return unicodedata.normalize("NFKC", str(text)).replace("−", "-").strip()
 
 
 def _split_number(item: Field, text: str) -> tuple[str, float]:
     match = _NUMBER.match(text)
+    if match is not None and _THOUSANDS.fullmatch(match["number"]):
+        plain = match["number"].replace(",", "")
+        raise NotANumberError(
+            f"{item.label}: {text!r} can mean {plain} or {match['number'].replace(',', '.')}. "
+            "Type it with a decimal point, or without a separator.",
+            field=item.name,
+            value=text,
+            expected="a number without a thousands separator",
+        )
     number = float(match["number"].replace(",", ".")) if match else math.nan
     if match is None or not math.isfinite(number):
         raise NotANumberError(
