@@ -1,0 +1,243 @@
+"""The command line: ``medcore serve | conditions | models | predict | evaluate | train | verify | bench``.
+
+Results go to standard output, everything else to standard error. Exit code 0 = done, 1 = refused
+with one sentence on standard error, 2 = the command was not understood. Heavy libraries are
+imported inside the commands that need them, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from medcore.errors import MedcoreError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="medcore",
+    help="Clinical-AI models: calibrated, explained, and honest about when not to use them.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+_Condition = Annotated[str, typer.Argument(metavar="CONDITION", help="One of: medcore conditions.")]
+_Model = Annotated[
+    str | None, typer.Option("--model", metavar="ID", help="One of: medcore models. [the default model]")
+]
+
+
+def main() -> NoReturn:
+    """Run the command line; the entry point of the ``medcore`` script."""
+    try:
+        app()
+    except MedcoreError as error:
+        _say(f"medcore: {' '.join(error.message.split())}")
+        sys.exit(1)
+    sys.exit(0)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8501,
+) -> None:
+    """Open the dashboard in a browser at http://HOST:PORT."""
+    from medcore.services.serving import exec_server
+
+    exec_server(host, port)
+
+
+@app.command()
+def conditions(as_json: _Json = False) -> None:
+    """List the clinical questions and their fields."""
+    from medcore.conditions.catalog import list_conditions
+    from medcore.registry.manifest import describe_field
+
+    rows: list[dict[str, Any]] = [
+        {
+            "id": item.id,
+            "title": item.title,
+            "kind": item.kind,
+            "outcome": item.outcome,
+            "fields": [describe_field(field) for field in item.schema.fields],
+        }
+        for item in list_conditions()
+    ]
+    if as_json:
+        _print_json(rows)
+        return
+    for row in rows:
+        print(f"{row['id']}  {row['title']} ({row['kind']})")
+        for field in row["fields"]:
+            print("    " + _describe_field(field))
+
+
+@app.command()
+def models(as_json: _Json = False) -> None:
+    """List the models that may be used, and name those that are refused."""
+    from medcore.config import read_settings
+    from medcore.registry import Catalog
+
+    catalog = Catalog(read_settings().models_dir)
+    for error in catalog.problems.values():
+        _say(f"refused: {error.message}")
+    facts = catalog.models()
+    if as_json:
+        _print_json([_describe_model(item) for item in facts])
+        return
+    for item in facts:
+        auroc = item.metrics.get("auroc")
+        figures = f"AUROC {auroc.value:.3f} ({auroc.lo:.3f}-{auroc.hi:.3f})" if auroc else ""
+        mark = "*" if item.default else " "
+        print(f"{mark} {item.model_id:34} {item.condition:16} v{item.version}  {item.sha256[:12]}  {figures}".rstrip())
+
+
+@app.command()
+def predict(
+    condition: _Condition,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV files, one patient a row.")],
+    model: _Model = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Add the contribution of each field.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="CSV", help="Write a CSV file instead of printing.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Score every row of CSV files; rows that cannot be read are reported and the rest is scored."""
+    from medcore.services.cohort import predict_files
+
+    predict_files(condition, files, model_id=model, explain=explain, out=out, as_json=as_json)
+
+
+@app.command()
+def evaluate(
+    condition: _Condition,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV file with a column 'label' (0 or 1).")],
+    model: _Model = None,
+    as_json: _Json = False,
+) -> None:
+    """Measure a model on labelled data: every metric with its 95 % interval."""
+    from medcore.services.evaluation import evaluate_file
+
+    report = evaluate_file(condition, file, model_id=model)
+    if as_json:
+        _print_json(report)
+        return
+    print(f"{report['model']} on {report['n']} patients, {report['n_pos']} with the outcome")
+    for name, metric in report["metrics"].items():
+        print(f"{name:24} {_show(metric['value'])}  ({_show(metric['lo'])} to {_show(metric['hi'])})")
+
+
+@app.command()
+def train(
+    condition: _Condition,
+    model: Annotated[str | None, typer.Option("--model", metavar="RECIPE", help="One recipe. [all of them]")] = None,
+    data: Annotated[Path | None, typer.Option(metavar="PATH", help="Folder of the public data sets.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the bundles.")] = None,
+) -> None:
+    """Train, calibrate, evaluate and write the bundles of a condition."""
+    from medcore.config import read_settings
+    from medcore.services import training
+
+    settings = read_settings()
+    training.train(
+        condition,
+        recipe=model,
+        data_dir=data or settings.training_data_dir,
+        seed=seed,
+        models_dir=out or settings.models_dir,
+    )
+
+
+@app.command()
+def verify(as_json: _Json = False) -> None:
+    """Check the hashes and self-tests of all bundles, and that the journal can be read."""
+    from medcore.services.verification import verify_all
+
+    checks = verify_all()
+    if as_json:
+        _print_json([{"name": item.name, "ok": item.ok, "detail": item.detail} for item in checks])
+    else:
+        for item in checks:
+            print(f"{'ok     ' if item.ok else 'REFUSED'} {item.name}  {item.detail}".rstrip())
+    bad = [item.name for item in checks if not item.ok]
+    if bad:
+        raise MedcoreError(f"{len(bad)} of {len(checks)} checks failed: {', '.join(bad)}.")
+
+
+@app.command()
+def bench(
+    as_json: _Json = False,
+    only: Annotated[str | None, typer.Option(metavar="WORD", help="Only figures whose name holds this word.")] = None,
+) -> None:
+    """Measure speed, each figure beside its baseline from the same run."""
+    from medcore.services.bench import run_bench
+
+    rows = run_bench(only=only, report=_say)
+    if as_json:
+        _print_json(rows)
+        return
+    for row in rows:
+        value = row["reason"] if row["value"] is None else f"{_show(row['value'])} {row['unit']}"
+        beside = "" if row["ratio"] is None else f"  {_show(row['ratio'])} x {row['baseline_name']}"
+        print(f"{row['name']:44} {value}{beside}")
+
+
+def _describe_field(field: dict[str, Any]) -> str:
+    if field["choices"]:
+        allowed = " | ".join(choice["word"] for choice in field["choices"])
+    elif field["possible"]:
+        allowed = "{:g} to {:g}".format(*field["possible"])
+    else:
+        allowed = "any number"
+    units = " or ".join(unit for unit in (field["unit"], *field["other_units"]) if unit)
+    required = ", required" if field["required"] else ""
+    return f"{field['name']}: {allowed} {units}".rstrip() + required
+
+
+def _describe_model(facts: Any) -> dict[str, Any]:
+    return {
+        "id": facts.model_id,
+        "condition": facts.condition,
+        "default": facts.default,
+        "kind": facts.kind,
+        "recipe": facts.recipe,
+        "title": facts.title,
+        "version": facts.version,
+        "sha256": facts.sha256,
+        "created": facts.created,
+        "trained_on": dict(facts.trained_on),
+        "n_train": facts.n_train,
+        "metrics": {
+            name: {"value": metric.value, "lo": metric.lo, "hi": metric.hi} for name, metric in facts.metrics.items()
+        },
+    }
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(_plain(value), ensure_ascii=False, indent=1, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """Replace what JSON cannot hold: NaN and infinities become null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _show(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.4g}"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
