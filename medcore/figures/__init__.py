@@ -1,1 +1,1 @@
-"""Results drawn as Plotly figures; no Streamlit."""
+"""Results drawn: HTML and SVG where a picture is small and still, Plotly where it is explored; no Streamlit."""

@@ -1,0 +1,48 @@
+"""The parts every use case needs, opened together: settings, shelf of models, journal and model process.
+
+Also the one place from which the pages learn which clinical questions there are.
+"""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass
+
+from medcore.conditions.catalog import find_condition, list_conditions
+from medcore.conditions.condition import Condition, Example
+from medcore.config import Settings, read_settings
+from medcore.journal import Journal
+from medcore.registry import Catalog
+from medcore.services.gateway import Gateway
+from medcore.services.model_child import ChildGateway
+
+__all__ = ["Catalog", "Condition", "Example", "House", "build_house", "find_condition", "list_conditions"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """The process-wide parts a page hands to a service. Holds nothing about a patient."""
+
+    settings: Settings
+    catalog: Catalog
+    journal: Journal
+    gateway: Gateway
+    actor: str
+
+
+def build_house(settings: Settings | None = None) -> House:
+    """Open all parts; the model process is not started yet.
+
+    Raises
+    ------
+    MedcoreError
+        The model folder or the journal cannot be used, or a setting is wrong.
+    """
+    settings = settings or read_settings()
+    return House(
+        settings=settings,
+        catalog=Catalog(settings.models_dir),
+        journal=Journal(settings.data_dir),
+        gateway=ChildGateway(settings.models_dir, threads=settings.threads, timeout_s=settings.model_timeout_s),
+        actor=f"local:{getpass.getuser()}",
+    )

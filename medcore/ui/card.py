@@ -1,0 +1,92 @@
+"""The models of one question: figures with their intervals, origin and card."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from html import escape
+
+import streamlit as st
+
+from medcore.errors import MedcoreError
+from medcore.results import MetricValue, ModelFacts
+from medcore.services.house import Catalog, Condition
+
+__all__ = ["render_models", "show_models", "show_problems"]
+
+_METRICS = {
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "brier": "Brier",
+    "calibration_slope": "Cal. slope",
+    "ece": "ECE",
+    "accuracy": "Accuracy",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "f1": "F1",
+}
+
+
+def show_problems(catalog: Catalog) -> None:
+    """Say which bundles are refused and why; the others still serve."""
+    problems = catalog.problems
+    if problems:
+        items = "".join(f"<li>{escape(name)}: {escape(error.message)}</li>" for name, error in problems.items())
+        st.html(f'<section class="mc-problem" role="alert"><h2>Refused bundles</h2><ul>{items}</ul></section>')
+
+
+def show_models(catalog: Catalog, condition: Condition) -> None:
+    """Draw the table of models and the card of the chosen one."""
+    models = catalog.models(condition.id)
+    if not models:
+        st.html(f'<p class="mc-text">There is no usable model for {escape(condition.title)}.</p>')
+        return
+    st.html(render_models(models))
+    titles = {facts.model_id: f"{facts.title}{' (used on the Risk page)' if facts.default else ''}" for facts in models}
+    chosen = st.selectbox("Card of", list(titles), format_func=titles.__getitem__, key=f"card_{condition.id}")
+    facts = next(facts for facts in models if facts.model_id == chosen)
+    st.html(_render_origin(facts))
+    try:
+        text = catalog.card(facts.model_id)
+    except MedcoreError as error:
+        st.html(f'<p class="mc-error" role="alert">{escape(error.message)}</p>')
+        return
+    with st.container(key="card"):
+        st.markdown(text)
+
+
+def render_models(models: Iterable[ModelFacts]) -> str:
+    """Return the table of models: value with its 95 % interval under it."""
+    items = tuple(models)
+    names = [name for name in _METRICS if any(name in facts.metrics for facts in items)]
+    head = "".join(f"<th scope='col'>{_METRICS[name]}</th>" for name in names)
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(facts.title)}{'<small>used on the Risk page</small>' if facts.default else ''}"
+        f"</th>{''.join(_render_cell(facts.metrics, name) for name in names)}"
+        f"<td>{escape(facts.version)}<small><code>{escape(facts.sha256[:12])}</code></small></td></tr>"
+        for facts in items
+    )
+    return (
+        '<div class="mc-scroll" tabindex="0" role="region" aria-label="Models"><table class="mc-table mc-models">'
+        "<caption>Figures with 95 % intervals; how they were made stands on each card</caption>"
+        f"<thead><tr><th scope='col'>Model</th>{head}<th scope='col'>Version</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _render_cell(metrics: Mapping[str, MetricValue], name: str) -> str:
+    if name not in metrics:
+        return "<td>–</td>"
+    metric = metrics[name]
+    known = math.isfinite(metric.lo) and math.isfinite(metric.hi)
+    interval = f"<small>{metric.lo:.3f}–{metric.hi:.3f}</small>" if known else ""
+    return f"<td>{metric.value:.3f}{interval}</td>"
+
+
+def _render_origin(facts: ModelFacts) -> str:
+    trained = ", ".join(f"{key} {value}" for key, value in facts.trained_on.items())
+    return (
+        f'<p class="mc-quiet mc-origin">{escape(facts.model_id)} · version {escape(facts.version)} · created '
+        f"{escape(facts.created)} · {facts.n_train} patients · trained on: {escape(trained)}<br>"
+        f"SHA-256 <code>{escape(facts.sha256)}</code></p>"
+    )

@@ -1,0 +1,178 @@
+"""The words of the result panel as HTML: state, number, sentence, reasons. Pure text, no Streamlit.
+
+A withheld result holds no number and no bar: there is none in it to show.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from html import escape
+
+from medcore.records import Field, PatientRecord, UnitQuestion
+from medcore.results import Assessment, Interval, Prediction, Reason, Status
+from medcore.ui import wording
+
+__all__ = ["ResultView", "Texts", "embolden", "render_blocked", "render_failed", "render_head", "render_needed"]
+
+_STATE_WORDS = {Status.SCORED: "Scored", Status.CAUTION: "Caution", Status.WITHHELD: "Withheld"}
+_LEAST_CHANGE = 0.005
+_NAMED = 3
+_SYMBOLS = {
+    Status.SCORED: '<circle cx="8" cy="8" r="5" fill="currentColor"/>',
+    Status.CAUTION: '<path d="M8 1.5 15 14.5H1z" fill="none" stroke="currentColor" stroke-width="1.6"/>'
+    '<path d="M8 6v4.2M8 11.6v1.2" stroke="currentColor" stroke-width="1.6"/>',
+    Status.WITHHELD: '<circle cx="8" cy="8" r="6" fill="none" stroke="currentColor" stroke-width="1.8"/>'
+    '<path d="M3.8 12.2 12.2 3.8" stroke="currentColor" stroke-width="1.8"/>',
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """Label and value of every input field in words, in chart order."""
+
+    labels: Mapping[str, str]
+    values: Mapping[str, str]
+    known: frozenset[str]
+
+    @classmethod
+    def of(cls, fields: Iterable[Field], record: PatientRecord, marks: Mapping[str, str]) -> Texts:
+        """Write the texts of ``fields`` for one patient."""
+        items = tuple(fields)
+        return cls(
+            labels={item.name: item.label for item in items},
+            values={item.name: wording.describe_value(item, record, marks) for item in items},
+            known=frozenset(record.values),
+        )
+
+    @property
+    def blanks(self) -> list[str]:
+        """Short names of the fields that were not entered."""
+        return [wording.lower_first(label) for name, label in self.labels.items() if name not in self.known]
+
+    def phrase(self, name: str) -> str:
+        """Write one field as it stands in a sentence: ``"urine output 300 mL/day L"``."""
+        return f"{wording.lower_first(self.labels[name])} {self.values[name]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultView:
+    """What the panel shows about one assessed patient."""
+
+    assessment: Assessment
+    texts: Texts
+    sentence: str
+    questions: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def prediction(self) -> Prediction:
+        """The prediction shown."""
+        return self.assessment.prediction
+
+
+def embolden(text: str) -> str:
+    """Escape ``text`` for HTML, keeping Markdown bold."""
+    return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", escape(text, quote=False))
+
+
+def render_head(view: ResultView) -> str:
+    """Return state, reasons and, unless withheld, number, sentence and the fields that matter."""
+    status = view.prediction.status
+    parts = [_render_state(view.prediction), _render_reasons(view.prediction.applicability.reasons)]
+    interval = view.prediction.interval
+    if view.prediction.p_calibrated is not None and interval is not None:
+        parts += [
+            _render_number(view.prediction.p_calibrated, interval),
+            f'<p class="mc-sentence">{embolden(view.sentence)}</p>',
+            _render_drivers(view),
+        ]
+    else:
+        parts.append(f'<p class="mc-sentence">{embolden(view.sentence)}</p>')
+    parts += [f'<p class="mc-ask">Please check: {escape(question)}</p>' for question in view.questions]
+    return f'<section class="mc-head mc-{status.value}" aria-label="Result">{"".join(parts)}</section>'
+
+
+def render_needed(fields: Iterable[Field], n_known: int, n_fields: int) -> str:
+    """Return what is still needed before there can be a score."""
+    items = "".join(f"<li>{escape(item.label)}</li>" for item in fields)
+    return (
+        '<section class="mc-head mc-empty" aria-label="Result"><p class="mc-title">Still needed for a score</p>'
+        f'<ul>{items}</ul><p class="mc-quiet">{n_known} of {n_fields} fields entered. All other fields may stay '
+        "blank: a blank means not known.</p></section>"
+    )
+
+
+def render_blocked(errors: Iterable[str], unit_questions: Iterable[UnitQuestion]) -> str:
+    """Return what must be corrected or answered before there can be a score."""
+    items = [escape(text) for text in errors]
+    items += [f"{escape(question.text)} Answer beside the field." for question in unit_questions]
+    rows = "".join(f"<li>{item}</li>" for item in items)
+    return (
+        '<section class="mc-head mc-empty" aria-label="Result"><p class="mc-title">Not scored yet: please correct</p>'
+        f'<ul class="mc-errors">{rows}</ul></section>'
+    )
+
+
+def render_failed(message: str) -> str:
+    """Return that no answer came, and why."""
+    return (
+        '<section class="mc-head mc-empty" aria-label="Result"><p class="mc-title">No answer from the model</p>'
+        f'<p role="alert">{escape(message)} What you entered is kept.</p></section>'
+    )
+
+
+def _render_state(prediction: Prediction) -> str:
+    status = prediction.status
+    applied = prediction.applicability
+    known = f"{applied.n_known} of {applied.n_fields} fields" if applied.n_fields else ""
+    return (
+        f'<p class="mc-state"><span class="mc-badge"><svg aria-hidden="true" width="16" height="16" '
+        f'viewBox="0 0 16 16">{_SYMBOLS[status]}</svg>{_STATE_WORDS[status]}</span>'
+        f'<span class="mc-quiet">{known}</span></p>'
+    )
+
+
+def _render_reasons(reasons: Iterable[Reason]) -> str:
+    items = "".join(f"<li>{escape(reason.text)}</li>" for reason in reasons)
+    return f'<ul class="mc-reasons">{items}</ul>' if items else ""
+
+
+def _render_number(p: float, interval: Interval) -> str:
+    wide = f' <span class="mc-wide">{wording.TOO_WIDE}</span>' if wording.is_too_wide(interval) else ""
+    return (
+        f'<p class="mc-number"><strong>{escape(wording.write_percent(p))}</strong> '
+        f'<span class="mc-range" tabindex="0">range {escape(wording.write_range(interval))}'
+        f'<span role="tooltip">{wording.RANGE_MEANING}</span></span>{wide}</p>'
+    )
+
+
+def _render_drivers(view: ResultView) -> str:
+    lines: list[str] = []
+    explanation = view.assessment.explanation
+    if explanation is None:
+        why = view.assessment.explanation_error or "it could not be computed"
+        lines.append(f"<b>Explanation unavailable:</b> {escape(why)}")
+    else:
+        entered = {k: v for k, v in explanation.contributions.items() if k in view.texts.known}
+        lines += _line("Mainly raised by", _strongest(entered, +1), view.texts)
+        lines += _line("Lowered by", _strongest(entered, -1), view.texts)
+    if view.texts.blanks:
+        lines.append(f"<b>Not entered:</b> {escape(wording.list_words(view.texts.blanks, 5))}")
+    gain = view.assessment.most_useful_missing
+    p = view.prediction.p_calibrated
+    if gain is not None and p is not None and gain.field in view.texts.labels:
+        text = wording.write_gain(gain, view.texts.labels[gain.field], p)
+        lines.append(f"<b>Most useful missing value:</b> {escape(text)}")
+    return f'<p class="mc-drivers">{"<br>".join(lines)}</p>'
+
+
+def _strongest(contributions: Mapping[str, float], sign: int) -> list[str]:
+    moved = [(sign * change, name) for name, change in contributions.items() if sign * change >= _LEAST_CHANGE]
+    return [name for _, name in sorted(moved, reverse=True)[:_NAMED]]
+
+
+def _line(head: str, names: list[str], texts: Texts) -> list[str]:
+    if not names:
+        return []
+    return [f"<b>{head}:</b> {escape(', '.join(texts.phrase(name) for name in names))}"]

@@ -1,0 +1,121 @@
+"""The ASGI parts around the dashboard: security headers, a health address and the life of the model process.
+
+Importing this module starts nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import streamlit
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from medcore.ui import runtime
+
+__all__ = ["MIDDLEWARE", "ROUTES", "SecurityHeaders", "build_csp", "lifespan"]
+
+MODEL_START_DELAY_S = 0.5
+"""Long enough for the port to be open, so that the first page does not compete with the start of the models."""
+
+_INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+
+
+def build_csp(index_html: str) -> str:
+    """Return the Content-Security-Policy for a page shell.
+
+    Inline scripts of the shell are allowed by their hash only; ``blob:`` is how Streamlit loads a
+    component's module.
+    """
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+        for text in _INLINE_SCRIPT.findall(index_html)
+    )
+    return "; ".join(
+        (
+            "default-src 'self'",
+            f"script-src 'self' blob: {hashes}".rstrip(),
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self' data:",
+            "connect-src 'self' ws: wss:",
+            "worker-src 'self' blob:",
+            "object-src 'none'",
+            "base-uri 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+def _read_shell() -> str:
+    return (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+
+
+class SecurityHeaders:
+    """Adds the security headers to every HTTP response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._headers = {
+            "Content-Security-Policy": build_csp(_read_shell()),
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": "DENY",
+            "Referrer-Policy": "no-referrer",
+            "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+            "Cross-Origin-Opener-Policy": "same-origin",
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, with the headers added to the start of its response."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers[name] = value
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+async def answer_health(_request: Request) -> JSONResponse:
+    """Say that the server answers, and whether the models do."""
+    return JSONResponse({"status": "ok", "models": runtime.model_state()})
+
+
+@asynccontextmanager
+async def lifespan(_app: Any) -> AsyncIterator[None]:
+    """Start the model process once the port is open and stop it with the server."""
+    starting = asyncio.create_task(_start_models_soon())
+    try:
+        yield
+    finally:
+        starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await starting
+        await asyncio.to_thread(runtime.close)
+
+
+async def _start_models_soon() -> None:
+    await asyncio.sleep(MODEL_START_DELAY_S)
+    await asyncio.to_thread(runtime.start_models)
+
+
+ROUTES = [Route("/healthz", answer_health, methods=["GET"])]
+MIDDLEWARE = [Middleware(SecurityHeaders)]

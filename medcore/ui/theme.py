@@ -1,0 +1,24 @@
+"""Style sheet and icon of the dashboard."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import streamlit as st
+
+__all__ = ["ICON", "apply"]
+
+_ASSETS = Path(__file__).resolve().parents[2] / "assets"
+ICON = str(_ASSETS / "logo.svg")
+
+
+@cache
+def _read_css() -> str:
+    return f"<style>{(_ASSETS / 'css' / 'medcore.css').read_text(encoding='utf-8')}</style>"
+
+
+def apply() -> None:
+    """Put the name into the top bar and the style sheet on the page."""
+    st.logo(ICON, size="small")
+    st.html(_read_css())

@@ -1,0 +1,25 @@
+"""The doctor's page: type what is known, read a calibrated, explained risk."""
+
+import streamlit as st
+
+from medcore.ui import form, guard, header, result
+
+house = guard.open_house()
+with st.container(key="bar", horizontal=True, vertical_alignment="center"):
+    condition = header.choose_condition()
+    header.show_actions(condition)
+facts = guard.find_model(house, condition)
+studied = house.catalog.studied(facts.model_id)
+
+
+@st.fragment
+def work() -> None:
+    """Form and result: an edit reruns only these."""
+    with st.container(key="work"):
+        with st.container(key="form"):
+            reading = form.show(condition, studied)
+        with st.container(key="result"):
+            result.show(house, condition, facts, reading)
+
+
+work()

@@ -1,0 +1,11 @@
+"""The model's facts page: every model of a question with its figures, and the card of one of them."""
+
+import streamlit as st
+
+from medcore.ui import card, guard, header
+
+house = guard.open_house()
+with st.container(key="bar", horizontal=True, vertical_alignment="center"):
+    condition = header.choose_condition()
+card.show_problems(house.catalog)
+card.show_models(house.catalog, condition)
