@@ -1,0 +1,231 @@
+"""Shapley values of one patient's risk: which field moved it how far from the study's average.
+
+A player is a field: its value, its gap flag and its encoded columns move together. The value of a
+coalition is the weighted mean risk of the background rows after the coalition's fields have been
+replaced by the patient's. Contributions are in probability units and add up to ``p - base``
+by construction; how exact they are is said by their standard errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, logit
+
+from medcore.errors import InputError
+from medcore.explain.coalitions import CoalitionPlan, plan_coalitions
+from medcore.explain.scores import Background, CoalitionScorer, FieldwiseScore, Score, scorer_for
+from medcore.results import Explanation
+
+__all__ = ["RowExplainer", "ShapleyEstimate", "TableExplainer"]
+
+_STAND_IN_COALITIONS = 4096
+_P_EDGE = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShapleyEstimate:
+    """Shapley values of one row; ``base + values.sum() == p``, all in probability units.
+
+    Attributes
+    ----------
+    base : float
+        Weighted mean probability of the background.
+    values, standard_error : float64 arrays, shape (n_fields,)
+        Positive = raises the risk. The error is 0 where every coalition was tried.
+    p : float
+        Probability of the row itself.
+    n_coalitions : int
+        Coalitions evaluated, without the empty and the full one.
+    """
+
+    base: float
+    values: np.ndarray
+    standard_error: np.ndarray
+    p: float
+    n_coalitions: int
+
+    @property
+    def worst_error(self) -> float:
+        """Largest standard error of a contribution."""
+        return float(self.standard_error.max())
+
+    def named(self, names: Sequence[str], top_stability: float | None = None) -> Explanation:
+        """Return the result that pages and commands read, fields by name."""
+        return Explanation(
+            base=self.base,
+            contributions=dict(zip(names, self.values.tolist(), strict=True)),
+            standard_error=dict(zip(names, self.standard_error.tolist(), strict=True)),
+            p_calibrated=self.p,
+            n_coalitions=self.n_coalitions,
+            top_stability=top_stability,
+        )
+
+
+class TableExplainer:
+    """KernelSHAP with paired coalitions for one model and one background.
+
+    Parameters
+    ----------
+    score : Score or FieldwiseScore
+        The model with its calibration. A fieldwise score is answered several times faster.
+    background : Background
+        About 100 weighted made-up rows.
+    seed : int
+        Start of the coalition stream; the same seed gives the same numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows = np.array([[0.0, 0.0], [1.0, 1.0]])
+    >>> explainer = TableExplainer(lambda X: 0.2 + 0.3 * X[:, 0] + 0.1 * X[:, 1], Background(rows))
+    >>> explainer.explain(np.array([1.0, 0.0])).values.round(3).tolist()
+    [0.15, -0.05]
+    """
+
+    def __init__(self, score: Score | FieldwiseScore, background: Background, *, seed: int = 0) -> None:
+        self._scorer = scorer_for(score, background)
+        self._background = background
+        self._seed = seed
+
+    def begin(self, row: np.ndarray) -> RowExplainer:
+        """Return an explanation of ``row`` in progress, which can be refined without starting again.
+
+        Parameters
+        ----------
+        row : float array, shape (n_fields,)
+            Raw values of one patient, NaN = blank, choices as codes.
+
+        Raises
+        ------
+        InputError
+            The row has another number of fields than the background, or an infinite value.
+        """
+        row = np.asarray(row, dtype=np.float64)
+        n_fields = self._background.rows.shape[1]
+        if row.shape != (n_fields,) or np.isinf(row).any():
+            raise InputError(f"one patient has {n_fields} finite or blank values, not an array of shape {row.shape}")
+        return RowExplainer(self._scorer, self._background.weights, row, self._seed)
+
+    def explain(self, row: np.ndarray, n_coalitions: int = 256) -> ShapleyEstimate:
+        """Explain one row with a fixed number of coalitions."""
+        return self.begin(row).explain(n_coalitions)
+
+    def refine(self, row: np.ndarray, precision: float = 0.02, cap: int = 16_384) -> ShapleyEstimate:
+        """Explain one row until its largest standard error is at most ``precision``."""
+        return self.begin(row).refine(precision, cap)
+
+
+class RowExplainer:
+    """The explanation of one row in progress; made by :meth:`TableExplainer.begin`.
+
+    Notes
+    -----
+    Sampling error is cut by a control variate: an additive stand-in on the logit scale, read off
+    the coalitions of one field and of all but one, whose own Shapley values cost no model call.
+    Least squares is then spent on what the stand-in leaves over. Measured on networks it makes
+    the error of 256 coalitions 5-25 % smaller; of a logistic model about 3 times.
+    """
+
+    def __init__(self, scorer: CoalitionScorer, weights: np.ndarray, row: np.ndarray, seed: int) -> None:
+        self._scorer = scorer
+        self._weights = weights
+        self._row = row
+        self._seed = seed
+        self._known: dict[bytes, float] = {}
+        self._stand_in: _StandIn | None = None
+        self._p, self._p_rows = scorer.ends(row)
+        self._base = float(self._p_rows @ weights)
+
+    def explain(self, n_coalitions: int = 256) -> ShapleyEstimate:
+        """Return the estimate from ``n_coalitions`` coalitions; those tried before are not tried again."""
+        plan = plan_coalitions(len(self._row), n_coalitions, self._seed)
+        differences = self._differences(plan)
+        total = self._p - self._base
+        if self._stand_in is None or plan.exact:
+            values, error = plan.solve(differences, total)
+        else:
+            values, error = self._stand_in.values(plan, differences, total, self._seed)
+        return ShapleyEstimate(
+            base=self._base, values=values, standard_error=error, p=self._p, n_coalitions=plan.n_coalitions
+        )
+
+    def refine(self, precision: float = 0.02, cap: int = 16_384, start: int = 128) -> ShapleyEstimate:
+        """Double the coalitions until the largest standard error is at most ``precision`` (or ``cap`` is reached).
+
+        Parameters
+        ----------
+        precision : float
+            Probability units, above 0.
+        cap, start : int
+            Largest and smallest number of coalitions.
+
+        Raises
+        ------
+        InputError
+            ``precision`` is not a positive number.
+        """
+        if not precision > 0:
+            raise InputError(f"the precision of an explanation is a positive number, not {precision}")
+        n = max(start, 4 * len(self._row))
+        estimate = self.explain(min(n, cap))
+        while estimate.worst_error > precision and n < cap:
+            n *= 2
+            estimate = self.explain(min(n, cap))
+        return estimate
+
+    def _differences(self, plan: CoalitionPlan) -> np.ndarray:
+        """Return ``v(S) - v(complement)`` for every pair of the plan, scoring only pairs not seen before."""
+        keys = [mask.tobytes() for mask in plan.masks]
+        fresh = np.array([key not in self._known for key in keys], dtype=bool)
+        if fresh.any():
+            masks = plan.masks[fresh]
+            p = self._scorer.masked(self._row, np.concatenate([masks, ~masks]))
+            if self._stand_in is None and not plan.exact:
+                self._stand_in = _StandIn(self._p, self._p_rows, p, self._weights, len(self._row))
+            v = p @ self._weights
+            for mask, difference in zip(masks, v[: len(masks)] - v[len(masks) :], strict=True):
+                self._known[mask.tobytes()] = float(difference)
+        return np.array([self._known[key] for key in keys])
+
+
+class _StandIn:
+    """A model of the form ``expit(own term of the background row + sum of field terms)``.
+
+    ``p`` are the scores of a plan, shape (2 * n_pairs, m), whose first pairs are the single fields
+    in order. A field's term is the mean of its effect when changed first and when changed last;
+    what is left to the patient's own logit is shared out evenly, so both ends are met.
+    """
+
+    def __init__(self, p_row: float, p_rows: np.ndarray, p: np.ndarray, weights: np.ndarray, n_fields: int) -> None:
+        n_pairs = len(p) // 2
+        self._start = _logit(p_rows)
+        self._weights = weights.astype(np.float32)
+        end = _logit(np.array(p_row))
+        first = _logit(p[:n_fields]) - self._start
+        last = end - _logit(p[n_pairs : n_pairs + n_fields])
+        terms = (first + last) / 2
+        self._terms = terms + (end - self._start - terms.sum(axis=0)) / n_fields
+
+    def values(
+        self, plan: CoalitionPlan, differences: np.ndarray, total: float, seed: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return Shapley values and errors: the stand-in's own plus those of what it leaves over."""
+        own_plan = plan_coalitions(plan.n_fields, _STAND_IN_COALITIONS, seed + 1)
+        own, own_error = own_plan.solve(self._differences(own_plan.masks), total)
+        rest, rest_error = plan.solve(differences - self._differences(plan.masks), 0.0)
+        return own + rest, np.hypot(own_error, rest_error)
+
+    def _differences(self, masks: np.ndarray) -> np.ndarray:
+        rising = masks.astype(np.float32) @ self._terms
+        falling = self._start + self._terms.sum(axis=0) - rising
+        rising += self._start
+        difference = expit(rising, out=rising)
+        difference -= expit(falling, out=falling)
+        return np.asarray(difference @ self._weights)
+
+
+def _logit(p: np.ndarray) -> np.ndarray:
+    return np.asarray(logit(np.clip(p, _P_EDGE, 1.0 - _P_EDGE)), dtype=np.float32)
