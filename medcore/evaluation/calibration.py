@@ -528,7 +528,7 @@ def _bin(index: int, labels: BoolArray, scores: FloatArray, lo: float, hi: float
         n_events=int(labels.sum()),
         p_lo=float(scores.min()),
         p_hi=float(scores.max()),
-        mean_p=float(scores.mean()),
+        mean_p=float(np.clip(scores.mean(), scores.min(), scores.max())),
         observed=float(labels.mean()),
         lo=lo,
         hi=hi,

@@ -300,7 +300,8 @@ def per_thousand(*, sensitivity: float, specificity: float, prevalence: float) -
     ----------
     Hoffrage U, Gigerenzer G. Acad Med 1998;73:538-540. doi:10.1097/00001888-199805000-00024
     """
-    sens, spec = check_threshold(sensitivity), check_threshold(specificity)
+    sens = check_threshold(sensitivity, name="sensitivity")
+    spec = check_threshold(specificity, name="specificity")
     ill = 1000.0 * check_fraction(prevalence, name="prevalence")
     well = 1000.0 - ill
     found, false_alarms = sens * ill, (1.0 - spec) * well

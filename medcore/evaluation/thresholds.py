@@ -277,7 +277,7 @@ def choose_by_sensitivity(y: ArrayLike, p: ArrayLike, *, at_least: float) -> Cut
     InputError
         Unusable arrays, one class only, or ``at_least`` outside [0, 1].
     """
-    wanted = check_threshold(at_least)
+    wanted = check_threshold(at_least, name="at_least")
     curve = roc_curve(y, p)
     return _cut_off(curve, 1 + int(np.argmax(curve.sensitivity[1:] >= wanted - _ROUNDING)))
 
@@ -303,7 +303,7 @@ def choose_by_specificity(y: ArrayLike, p: ArrayLike, *, at_least: float) -> Cut
         Unusable arrays, one class only, ``at_least`` outside [0, 1], or no observed score reaches
         it because a non-case has the highest score.
     """
-    wanted = check_threshold(at_least)
+    wanted = check_threshold(at_least, name="at_least")
     curve = roc_curve(y, p)
     enough = np.flatnonzero(1.0 - curve.false_positive_rate[1:] >= wanted - _ROUNDING)
     if enough.size == 0:

@@ -145,9 +145,9 @@ def check_groups(groups: ArrayLike | None, n: int) -> IntArray | None:
     return None if n_groups == n else codes
 
 
-def check_threshold(threshold: float) -> float:
-    """Return a cut-off in [0, 1] as float; a row counts as positive when ``p >= threshold``."""
-    return _bounded(threshold, "threshold", closed=True)
+def check_threshold(threshold: float, *, name: str = "threshold") -> float:
+    """Return a cut-off (or other fraction) in [0, 1] as float; positive means ``p >= threshold``."""
+    return _bounded(threshold, name, closed=True)
 
 
 def check_thresholds_open(thresholds: ArrayLike) -> FloatArray:
