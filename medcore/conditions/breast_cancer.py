@@ -18,8 +18,8 @@ _FIT = "Does this patient fit?"
 _GROUPS = {"mean": "Mean of all nuclei", "se": "Standard error", "worst": "Worst (mean of the three largest)"}
 _PREFIX = {"mean": "Mean", "se": "SE of", "worst": "Worst"}
 
-# Measure -> unit, decimals, what it is, lowest and highest possible value of mean and worst, highest possible standard
-# error. The slides were digitised, so lengths are pixels of that set-up; possible ranges are about three times what was seen.
+# Measure -> unit, decimals, what it is, possible range of mean and worst, highest possible standard error.
+# The slides were digitised, so lengths are pixels of that set-up; possible ranges are about three times what was seen.
 _MEASURES: dict[str, tuple[str, int, str, tuple[float, float], float]] = {
     "radius": ("px", 1, "Distance from the centre to the outline.", (2, 100), 10),
     "texture": ("", 1, "Standard deviation of the grey values.", (1, 150), 20),

@@ -132,7 +132,7 @@ def count_of_100(percent: str) -> str:
 
 
 def lived_of_100(percent: str) -> str:
-    """Say the other side of a per cent text as a count of 100: ``"41 %"`` -> ``"59"``, ``"> 99 %"`` -> ``"fewer than 1"``."""
+    """Say the other side of a per cent text as a count of 100: ``"41 %"`` -> ``"59"``."""
     number = percent.replace("%", "").strip()
     if number.startswith("<"):
         return "more than 99"

@@ -8,6 +8,7 @@ import hashlib
 import io
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,6 @@ def null_outside(column: np.ndarray, lo: float, hi: float) -> np.ndarray:
 def age_band(ages: np.ndarray, edges: Sequence[int]) -> np.ndarray:
     """Name the age group of each age: ``under 45``, ``45-64``, ..., ``80+`` for edges 45, 65, 80."""
     names = [f"under {edges[0]}"]
-    names += [f"{lo}-{hi - 1}" for lo, hi in zip(edges, edges[1:], strict=False)]
+    names += [f"{lo}-{hi - 1}" for lo, hi in pairwise(edges)]
     names.append(f"{edges[-1]}+")
     return np.array(names)[np.searchsorted(np.asarray(edges), ages, side="right")]
