@@ -55,6 +55,7 @@ class Model:
             background=self.risk_model.background,
             weight=self.risk_model.background_weight,
             cohort=self.risk_model.cohort,
+            fieldwise=self.risk_model.fieldwise(),
         )
 
     def predict(self, records: Iterable[Record]) -> tuple[Prediction, ...]:

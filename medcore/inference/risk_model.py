@@ -12,6 +12,7 @@ from medcore.encoding import Encoding
 from medcore.errors import InputError, IntegrityError, SelfTestError
 from medcore.inference.applicability import ApplicabilityModel
 from medcore.inference.calibrator import Calibrator
+from medcore.inference.fieldwise import FieldwiseLogistic, FieldwiseNetwork, make_fieldwise
 from medcore.inference.scores import Scores, load_scores
 from medcore.registry.bundle import SealedBundle
 from medcore.registry.manifest import Manifest
@@ -81,6 +82,10 @@ class RiskModel:
     def probability(self, X: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, shape (n,), of raw rows (n, n_inputs), NaN = blank."""
         return self.calibrator.probability(self.scores.main(self._check(X)))
+
+    def fieldwise(self) -> FieldwiseLogistic | FieldwiseNetwork | None:
+        """Return :meth:`probability` in additive form for explanations, or None."""
+        return make_fieldwise(self.scores, self.encoding, self.calibrator)
 
     def risk(self, X: np.ndarray) -> RiskBatch:
         """Return calibrated probabilities with their sampling intervals.

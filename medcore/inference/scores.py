@@ -92,7 +92,7 @@ class LinearScores:
     def __init__(self, parts: dict[str, list[Any]], encoding: Encoding) -> None:
         self.encoding = encoding
         main, main_intercepts = _fold_linear(parts["main"])
-        self._main, self._main_intercept = main.mean(axis=1), float(main_intercepts.mean())
+        self._main, self.intercept = main.mean(axis=1), float(main_intercepts.mean())
         self._refits, self._refit_intercepts = _fold_linear(parts["refits"])
 
     @classmethod
@@ -102,11 +102,19 @@ class LinearScores:
 
     def main(self, X: np.ndarray) -> np.ndarray:
         """Mean logit of the members."""
-        return self._columns(X) @ self._main + self._main_intercept
+        return np.asarray(self._columns(X) @ self._main + self.intercept)
+
+    def field_logits(self, X: np.ndarray) -> np.ndarray:
+        """Each field's part of the mean logit, shape (n, n_inputs); they and ``intercept`` add up to it."""
+        parts = self._columns(X) * self._main
+        half = self.encoding.width
+        starts = [part.start for part in self.encoding.slices()]
+        both = parts[:, :half] + parts[:, half:]
+        return np.add.reduceat(both, starts, axis=1)
 
     def refits(self, X: np.ndarray) -> np.ndarray:
         """Logit of each refit."""
-        return self._columns(X) @ self._refits + self._refit_intercepts
+        return np.asarray(self._columns(X) @ self._refits + self._refit_intercepts)
 
     def _columns(self, X: np.ndarray) -> np.ndarray:
         return np.hstack([self.encoding.encode(X), self.encoding.observed(X)])

@@ -1,0 +1,406 @@
+"""Training a bundle: rows, members, calibration, evaluation, reference data, card, manifest.
+
+Every figure a bundle reports comes from rows its members and its calibrator never saw.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import math
+import os
+import platform
+import tempfile
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import StratifiedKFold
+
+from medcore import __version__
+from medcore.conditions.catalog import find_condition
+from medcore.conditions.condition import Condition
+from medcore.datasets.table import TrainingTable
+from medcore.encoding import Encoding
+from medcore.evaluation.comparison import compare_auroc
+from medcore.evaluation.discrimination import auroc
+from medcore.evaluation.scoreboard import evaluate
+from medcore.explain.background import make_background
+from medcore.inference.applicability import ApplicabilityModel, fit_applicability
+from medcore.inference.calibrator import Calibrator
+from medcore.inference.scores import ForestScores, KerasScores, KernelScores, LinearScores, Scores
+from medcore.models.calibration import fit_line
+from medcore.models.cohort import draw_cohort
+from medcore.models.coverage import Coverage, find_coverage
+from medcore.models.learners import KerasRecipe, LearningRows, Learnt, Recipe, learn
+from medcore.models.recipes import SIMPLEST_FIRST, TITLES, find_recipe
+from medcore.registry.bundle import SealedBundle, open_bundle, write_bundle
+from medcore.registry.catalog import DEFAULTS_NAME
+from medcore.registry.manifest import FORMAT, Manifest, describe_field
+from medcore.results import MetricValue
+from medcore.services.card import CardFigures, write_card
+
+__all__ = ["N_REFITS", "choose_defaults", "train", "train_condition"]
+
+N_REFITS = 50
+N_FOLDS = 10
+COHORT_SIZE = 500
+MARGIN_AUROC = 0.02
+_FOLD_SEED = 7
+_LEAST_CELL = 10
+_N_RESAMPLES = 2000
+_N_GOLDEN = 6
+_BALANCED = (0.3, 0.7)
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """Cross-fitted answers of a recipe on all rows of a table: ``p`` (n,), ``score`` (repeats, n)."""
+
+    p: np.ndarray
+    score: np.ndarray
+
+
+def train_condition(
+    condition_id: str,
+    *,
+    data_dir: Path,
+    out_dir: Path,
+    recipe: str | None = None,
+    seed: int = 20,
+    progress: Progress = print,
+) -> tuple[SealedBundle, ...]:
+    """Train one recipe or all recipes of a condition, then choose the defaults anew."""
+    names = (recipe,) if recipe else SIMPLEST_FIRST
+    condition = find_condition(condition_id)
+    for name in names:
+        find_recipe(condition.id, name)
+    table = condition.load_training(data_dir)
+    bundles = tuple(train(condition, table, name, out_dir=out_dir, seed=seed, progress=progress) for name in names)
+    choose_defaults(out_dir)
+    return bundles
+
+
+def train(
+    condition: Condition,
+    table: TrainingTable,
+    recipe_name: str,
+    *,
+    out_dir: Path,
+    seed: int,
+    progress: Progress = print,
+) -> SealedBundle:
+    """Train one recipe and write its bundle."""
+    started = time.perf_counter()
+    recipe = find_recipe(condition.id, recipe_name)
+    rows = make_rows(condition, table, recipe, seed)
+    coverage = find_coverage(condition.id, recipe_name)
+    learnt, scores = learn_parts(recipe, recipe_name, rows)
+    evaluated = judge(learnt, table, rows, table.X)
+    calibrator = calibrate(evaluated, table, rows, learnt.n_refits, coverage.width)
+    seconds = time.perf_counter() - started
+    progress(f"{condition.id} {recipe_name}: members trained in {seconds:.0f} s")
+    contents, figures = _contents(condition, table, rows, recipe_name, learnt, evaluated, scores, calibrator, coverage)
+    manifest = _manifest(condition, table, recipe_name, rows.encoding, figures, seed, seconds, learnt.n_parameters)
+    contents["card.md"] = write_card(condition, table, manifest, recipe, figures).encode()
+    bundle = write_bundle(out_dir / manifest.id, manifest, contents)
+    progress(f"{manifest.id}: {_headline(figures.metrics)}, {sum(map(len, contents.values())) / 1e6:.1f} MB")
+    return bundle
+
+
+def make_rows(
+    condition: Condition, table: TrainingTable, recipe: Recipe, seed: int, n_refits: int | None = None
+) -> LearningRows:
+    """Return what a learner needs: folds fixed per condition, bootstrap counts fixed per seed."""
+    n = len(table.y)
+    strata = table.y if table.strata is None else table.strata
+    folds = np.empty((recipe.repeats, n), dtype=np.int64)
+    for repeat in range(recipe.repeats):
+        splitter = StratifiedKFold(N_FOLDS, shuffle=True, random_state=_FOLD_SEED + repeat)
+        for k, (_, held_out) in enumerate(splitter.split(table.X, strata)):
+            folds[repeat, held_out] = k
+    rng = np.random.default_rng(seed)
+    return LearningRows(
+        encoding=Encoding.of(condition.schema, splines=recipe.splines),
+        X=table.X,
+        target=table.y.astype(np.float64) if table.target is None else table.target,
+        weight=np.ones(n) if table.weight is None else table.weight,
+        folds=folds,
+        refit_counts=rng.multinomial(n, np.full(n, 1.0 / n), size=n_refits or N_REFITS).astype(np.float64),
+        mask_rates=np.array([item.mask_rate for item in condition.schema.inputs]),
+        seed=seed,
+    )
+
+
+def learn_parts(recipe: Recipe, recipe_name: str, rows: LearningRows) -> tuple[Learnt, Scores]:
+    """Train a recipe and wrap its parts as they will be wrapped when loaded from the bundle."""
+    learnt = learn(recipe, rows)
+    if isinstance(recipe, KerasRecipe):
+        return learnt, KerasScores(learnt.parts)
+    if recipe_name == "logistic":
+        return learnt, LinearScores(learnt.parts, rows.encoding)
+    if recipe_name == "svm":
+        return learnt, KernelScores(learnt.parts, rows.encoding)
+    return learnt, ForestScores(learnt.parts["forest"], learnt.parts["trees_per_bag"], rows.encoding)
+
+
+def judge(learnt: Learnt, table: TrainingTable, rows: LearningRows, X: np.ndarray) -> Evaluated:
+    """Score held-out rows (their inputs as given in ``X``) with cross-fitted calibration.
+
+    The calibration lines always come from the rows as they are, also when ``X`` has fields hidden.
+    """
+    score = learnt.held_out_scores(X)
+    plain = score if X is table.X else learnt.held_out_scores(table.X)
+    weight = table.eligible.astype(np.float64)
+    repeats = []
+    for r, fold in enumerate(rows.folds):
+        p = np.empty(len(table.y))
+        for k in np.unique(fold):
+            held_out, teaching = fold == k, (fold != k) & table.eligible
+            line = fit_line(plain[r, teaching], table.y[teaching], weight[teaching])
+            p[held_out] = 1.0 / (1.0 + np.exp(-line(score[r, held_out])))
+        repeats.append(p)
+    return Evaluated(p=np.mean(repeats, axis=0), score=score)
+
+
+def calibrate(
+    evaluated: Evaluated, table: TrainingTable, rows: LearningRows, n_refits: int, width: float
+) -> Calibrator:
+    """Fit the shipped calibrator on held-out scores, and one line per refit on its bootstrap of them."""
+    chosen = table.eligible
+    score, y = evaluated.score.mean(axis=0)[chosen], table.y[chosen]
+    lines = [fit_line(score, y, rows.refit_counts[i % len(rows.refit_counts), chosen]) for i in range(n_refits)]
+    return Calibrator(main=fit_line(score, y), refits=tuple(lines), width=width)
+
+
+def choose_defaults(models_dir: Path) -> dict[str, dict[str, Any]]:
+    """Choose the default model of each condition and write ``defaults.json``.
+
+    Lowest Brier score among the models shown to be non-inferior in AUROC to the best one (lower bound of
+    the paired bootstrap difference above -0.02); the simplest where Brier scores agree to three decimals.
+    """
+    shelf: dict[str, dict[str, SealedBundle]] = {}
+    for folder in sorted(path for path in models_dir.iterdir() if path.is_dir()):
+        bundle = open_bundle(folder)
+        shelf.setdefault(bundle.manifest.condition, {})[bundle.manifest.recipe] = bundle
+    chosen = {condition: _choose(models) for condition, models in shelf.items()}
+    text = json.dumps(chosen, indent=1, sort_keys=True) + "\n"
+    (models_dir / DEFAULTS_NAME).write_text(text, encoding="utf-8")
+    return chosen
+
+
+def _choose(models: Mapping[str, SealedBundle]) -> dict[str, Any]:
+    arrays = {name: bundle.read_arrays("evaluation.npz") for name, bundle in models.items()}
+    metric = {name: bundle.manifest.metrics for name, bundle in models.items()}
+    best = max(models, key=lambda name: float(metric[name]["auroc"]["value"] or 0.0))
+    y = arrays[best]["y"]
+    kept: dict[str, float] = {}
+    for name, data in arrays.items():
+        rng = np.random.default_rng(_FOLD_SEED)
+        difference = compare_auroc(y, data["p"], arrays[best]["p"], rng=rng, n_resamples=_N_RESAMPLES)
+        lower = 0.0 if name == best else difference.gain.lo
+        if lower > -MARGIN_AUROC:
+            kept[name] = round(float(metric[name]["brier"]["value"] or 1.0), 3)
+    lowest = min(kept.values())
+    winner = next(name for name in SIMPLEST_FIRST if kept.get(name) == lowest)
+    return {
+        "model": models[winner].manifest.id,
+        "sha256": models[winner].sha256,
+        "highest_auroc": models[best].manifest.id,
+        "non_inferior": [models[name].manifest.id for name in SIMPLEST_FIRST if name in kept],
+        "brier": lowest,
+    }
+
+
+def _contents(
+    condition: Condition,
+    table: TrainingTable,
+    rows: LearningRows,
+    recipe_name: str,
+    learnt: Learnt,
+    evaluated: Evaluated,
+    scores: Scores,
+    calibrator: Calibrator,
+    coverage: Coverage,
+) -> tuple[dict[str, bytes], CardFigures]:
+    asked = table.eligible
+    rng = np.random.default_rng(rows.seed)
+    X, y, p = table.X[asked], table.y[asked], evaluated.p[asked]
+    applicability = fit_applicability(X, condition.schema, rows.folds[0][asked])
+    cohort = draw_cohort(X, condition.schema, n=COHORT_SIZE, rng=rng)
+    p_cohort = calibrator.probability(scores.main(cohort))
+    background, weight = make_background(cohort, p_cohort, target_mean=float(p.mean()))
+    golden = _golden(cohort, scores, calibrator)
+    threshold = default_threshold(float(y.mean()))
+    figures = CardFigures(
+        metrics=evaluate(y, p, threshold=threshold, rng=rng, n_resamples=_N_RESAMPLES),
+        threshold=threshold,
+        y=y,
+        p=p,
+        groups={name: values[asked] for name, values in table.groups.items()},
+        masked={
+            name: judge(learnt, table, rows, _hide(condition, table.X, fields)).p[asked]
+            for name, fields in condition.masked_checks.items()
+        },
+        secondary=_secondary(table, evaluated.p),
+        applicability=applicability_rates(applicability, X),
+        base=float(weight @ calibrator.probability(scores.main(background))),
+        coverage=coverage,
+    )
+    arrays = {"background": background, "background_weight": weight, **applicability.to_arrays()}
+    contents = {
+        "calibrator.json": json.dumps(calibrator.to_json(), sort_keys=True).encode(),
+        "reference.npz": _npz(arrays),
+        "cohort.npz": _npz({"X": cohort.astype(np.float32), "made_up": np.array(1, dtype=np.int8)}),
+        "evaluation.npz": _npz(evaluation_arrays(condition.id, table, evaluated.p, rows.folds[0])),
+        "golden.json": json.dumps(golden).encode(),
+        **_model_file(learnt.parts, recipe_name),
+    }
+    return contents, figures
+
+
+def default_threshold(base_rate: float) -> float:
+    """Return the cut-off fixed by rule: one half where the study is balanced, else the study's outcome rate."""
+    lo, hi = _BALANCED
+    return 0.5 if lo <= base_rate <= hi else round(base_rate, 4)
+
+
+def evaluation_arrays(
+    condition_id: str, table: TrainingTable, p: np.ndarray, fold: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return what curves are drawn from: outcomes, held-out p, fold and coarse groups, shuffled.
+
+    Rows whose combination of groups holds fewer than ten people lose their groups. The shuffle is
+    the same for every model of a condition, so that models can be compared in pairs.
+    """
+    asked = np.flatnonzero(table.eligible)
+    order = np.random.default_rng(zlib.crc32(condition_id.encode())).permutation(asked)
+    arrays = {
+        "y": table.y[order].astype(np.int8),
+        "p": p[order].astype(np.float32),
+        "fold": fold[order].astype(np.int8),
+    }
+    if table.groups:
+        names = sorted(table.groups)
+        cells = np.column_stack([table.groups[name][order].astype(str) for name in names])
+        _, index, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+        small = counts[index.ravel()] < _LEAST_CELL
+        cells[small] = "small"
+        arrays |= {f"group_{name}": cells[:, j] for j, name in enumerate(names)}
+    return arrays
+
+
+def applicability_rates(model: ApplicabilityModel, X: np.ndarray) -> dict[str, float]:
+    """Return the share of rows per state."""
+    statuses = np.asarray([str(status) for status in model.check_many(X)[0]])
+    return {name: float(np.mean(statuses == name)) for name in ("scored", "caution", "withheld")}
+
+
+def _manifest(
+    condition: Condition,
+    table: TrainingTable,
+    recipe_name: str,
+    encoding: Encoding,
+    figures: CardFigures,
+    seed: int,
+    seconds: float,
+    n_parameters: int,
+) -> Manifest:
+    return Manifest(
+        format=FORMAT,
+        id=f"{condition.id}-{recipe_name}",
+        condition=condition.id,
+        title=TITLES[recipe_name],
+        kind="keras" if recipe_name in {"mlp", "attention"} else "skops",
+        recipe=recipe_name,
+        version=__version__,
+        created=dt.datetime.now(dt.UTC).date().isoformat(),
+        frameworks={name: installed(name) for name in ("keras", "tensorflow-cpu", "scikit-learn", "numpy")},
+        trained_on={
+            "device": f"CPU, {os.cpu_count()} cores, {platform.machine()}",
+            "seconds": round(seconds, 1),
+            "seed": seed,
+            "parameters": n_parameters,
+            "data": dict(table.provenance.sha256),
+        },
+        schema=[describe_field(item) for item in condition.schema.inputs],
+        encoding=encoding.to_json(),
+        studied=studied_ranges(condition, table.X[table.eligible]),
+        operating_points={"default": figures.threshold},
+        metrics={name: _plain(value) for name, value in figures.metrics.items()},
+        base_rate=float(figures.y.mean()),
+        n_train=len(figures.y),
+    )
+
+
+def studied_ranges(condition: Condition, X: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Return the 1st to 99th percentile of each numeric input, in the field's own unit."""
+    ranges = {}
+    for j, item in enumerate(condition.schema.inputs):
+        known = X[:, j][~np.isnan(X[:, j])]
+        if item.kind.value == "number" and len(known):
+            lo, hi = np.percentile(known, [1.0, 99.0])
+            ranges[item.name] = (float(lo), float(hi))
+    return ranges
+
+
+def _golden(cohort: np.ndarray, scores: Scores, calibrator: Calibrator) -> dict[str, Any]:
+    rows = cohort[:_N_GOLDEN].astype(np.float32).astype(np.float64)
+    score = scores.main(rows)
+    lo, hi = calibrator.interval(score, scores.refits(rows))
+    p = calibrator.probability(score)
+    return {
+        "rows": [[None if math.isnan(value) else value for value in row] for row in rows.tolist()],
+        "p": p.tolist(),
+        "lo": np.minimum(lo, p).tolist(),
+        "hi": np.maximum(hi, p).tolist(),
+    }
+
+
+def _model_file(parts: Any, recipe_name: str) -> dict[str, bytes]:
+    if recipe_name in {"mlp", "attention"}:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.keras"
+            parts.save(path)
+            return {"model.keras": path.read_bytes()}
+    import skops.io
+
+    return {"model.skops": skops.io.dumps(parts, compression=zipfile.ZIP_DEFLATED, compresslevel=9)}
+
+
+def _secondary(table: TrainingTable, p: np.ndarray) -> dict[str, tuple[float, int, int]]:
+    found = {}
+    for name, outcome in table.secondary.items():
+        known = outcome >= 0
+        found[name] = (float(auroc(outcome[known], p[known])), int(known.sum()), int(outcome[known].sum()))
+    return found
+
+
+def _hide(condition: Condition, X: np.ndarray, fields: tuple[str, ...]) -> np.ndarray:
+    hidden = X.copy()
+    hidden[:, [condition.schema.input_names.index(name) for name in fields]] = np.nan
+    return hidden
+
+
+def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _plain(metric: MetricValue) -> dict[str, float | None]:
+    values = {"value": metric.value, "lo": metric.lo, "hi": metric.hi}
+    return {name: None if math.isnan(value) else round(float(value), 6) for name, value in values.items()}
+
+
+def _headline(metrics: Mapping[str, MetricValue]) -> str:
+    return ", ".join(f"{name} {metrics[name].value:.4f}" for name in ("auroc", "brier", "calibration_slope"))
