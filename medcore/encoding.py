@@ -15,10 +15,12 @@ import numpy as np
 from medcore.errors import InputError
 from medcore.records import FieldKind, Schema
 
-__all__ = ["LOG_FLOOR", "Encoding", "FieldEncoding", "apply_transform", "spline_terms"]
+__all__ = ["LEAST_BLANK_SHARE", "LOG_FLOOR", "Encoding", "FieldEncoding", "apply_transform", "spline_terms"]
 
 LOG_FLOOR = 1e-3
 """Lowest value whose logarithm is taken (own unit)."""
+LEAST_BLANK_SHARE = 0.02
+"""Share of blank training rows from which on a gap column can be learnt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +52,22 @@ class Encoding:
     fields: tuple[FieldEncoding, ...]
 
     @classmethod
-    def of(cls, schema: Schema, *, splines: bool = False) -> Encoding:
-        """Return the encoding that a schema declares, with or without its spline columns."""
+    def of(cls, schema: Schema, *, splines: bool = False, blank_share: np.ndarray | None = None) -> Encoding:
+        """Return the encoding that a schema declares.
+
+        Parameters
+        ----------
+        schema : Schema
+            Fields with transform, knots and whether a blank may be known to the model.
+        splines : bool
+            Whether to add the spline columns.
+        blank_share : array, shape (n_inputs,), optional
+            Share of training rows on which each field is blank. A gap column needs at least
+            ``LEAST_BLANK_SHARE``: a column that training hardly sees would add noise when a doctor leaves the
+            field blank.
+        """
+        inputs = schema.inputs
+        shares = np.ones(len(inputs)) if blank_share is None else blank_share
         return cls(
             tuple(
                 FieldEncoding(
@@ -60,9 +76,9 @@ class Encoding:
                     transform=item.transform,
                     offset=item.log_offset,
                     knots=item.knots if splines else (),
-                    gap=item.gap_informative,
+                    gap=bool(item.gap_informative and share >= LEAST_BLANK_SHARE),
                 )
-                for item in schema.inputs
+                for item, share in zip(inputs, shares, strict=True)
             )
         )
 

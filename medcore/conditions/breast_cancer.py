@@ -64,7 +64,6 @@ def _measure_field(measure: str, statistic: str) -> Field:
         log_offset=_LOG_OFFSET.get(measure, 0.0) * (0.5 if spread else 1.0),
         noise_cv=_NOISE_CV.get(measure, _NOISE_CV_SHAPE),
         gap_informative=False,
-        mask_rate=0.0 if name in _REQUIRED else 0.05,
     )
 
 

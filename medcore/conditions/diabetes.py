@@ -72,7 +72,6 @@ _FIELDS: tuple[Field, ...] = (
         help="Standing, without shoes.",
         paste_names=("height", "ht"),
         noise_sd=0.7,
-        mask_rate=0.05,
     ),
     Field(
         name="weight_kg",
@@ -102,7 +101,6 @@ _FIELDS: tuple[Field, ...] = (
         help="Filled from height and weight unless you type it.",
         paste_names=("bmi", "body mass index"),
         noise_sd=0.35,
-        mask_rate=0.05,
     ),
     Field(
         name="waist_cm",
@@ -117,7 +115,6 @@ _FIELDS: tuple[Field, ...] = (
         help="The survey measured just above the hip bone (iliac crest), at the end of a normal breath out.",
         paste_names=("waist", "waist circumference", "wc"),
         noise_sd=1.5,
-        mask_rate=0.15,
     ),
     Field(
         name="systolic_mmhg",
@@ -132,7 +129,6 @@ _FIELDS: tuple[Field, ...] = (
         help="Seated, mean of up to three readings.",
         paste_names=("systolic", "sbp", "systolic pressure", "systolic bp"),
         noise_sd=8.0,
-        mask_rate=0.05,
     ),
     Field(
         name="diastolic_mmhg",
@@ -147,7 +143,6 @@ _FIELDS: tuple[Field, ...] = (
         help="Seated, mean of up to three readings.",
         paste_names=("diastolic", "dbp", "diastolic pressure", "diastolic bp"),
         noise_sd=5.0,
-        mask_rate=0.05,
     ),
     Field(
         name="pulse_bpm",
@@ -161,7 +156,6 @@ _FIELDS: tuple[Field, ...] = (
         help="At rest, seated.",
         paste_names=("pulse", "hr", "heart rate"),
         noise_sd=5.0,
-        mask_rate=0.1,
     ),
     Field(
         name="total_cholesterol_mg_dl",
@@ -175,7 +169,6 @@ _FIELDS: tuple[Field, ...] = (
         help="Serum. A low value is often due to treatment.",
         paste_names=("total cholesterol", "cholesterol", "chol", "tc"),
         noise_cv=0.065,
-        mask_rate=0.15,
     ),
     Field(
         name="hdl_mg_dl",
@@ -191,7 +184,6 @@ _FIELDS: tuple[Field, ...] = (
         paste_names=("hdl", "hdl cholesterol", "hdl-c", "hdl chol"),
         transform="log",
         noise_cv=0.085,
-        mask_rate=0.15,
     ),
     yes_no_field(
         "ever_smoked_100",
@@ -199,7 +191,6 @@ _FIELDS: tuple[Field, ...] = (
         _HABITS,
         help="100 cigarettes or more in life, whether or not smoking now.",
         paste_names=("ever smoked", "smoker", "smoking"),
-        mask_rate=0.1,
     ),
     Field(
         name="sleep_hours",
@@ -214,7 +205,6 @@ _FIELDS: tuple[Field, ...] = (
         help="Usual night on workdays, as the patient says.",
         paste_names=("sleep",),
         noise_sd=0.8,
-        mask_rate=0.15,
     ),
     Field(
         name="sedentary_min_per_day",
@@ -228,7 +218,6 @@ _FIELDS: tuple[Field, ...] = (
         paste_names=("sitting", "sedentary", "sedentary time"),
         transform="sqrt",
         noise_sd=60.0,
-        mask_rate=0.2,
     ),
 )
 _SCHEMA = Schema(_FIELDS)

@@ -101,9 +101,8 @@ _FIELDS: tuple[Field, ...] = (
         help="1 = on admission. Later means that the illness began in hospital.",
         paste_names=("hospital day", "day of stay"),
         transform="log",
-        mask_rate=0.2,
     ),
-    sex_field(_BACKGROUND, required=False, mask_rate=0.05),
+    sex_field(_BACKGROUND, required=False),
     Field(
         name="cancer",
         label="Cancer",
@@ -116,7 +115,6 @@ _FIELDS: tuple[Field, ...] = (
         ),
         help="Active or known cancer, also if it is not the reason for this stay.",
         paste_names=("cancer", "malignancy"),
-        mask_rate=0.05,
     ),
     yes_no_field(
         "dementia",
@@ -124,7 +122,6 @@ _FIELDS: tuple[Field, ...] = (
         _BACKGROUND,
         help="Recorded in the notes.",
         paste_names=("dementia",),
-        mask_rate=0.1,
     ),
     yes_no_field(
         "diabetes",
@@ -132,7 +129,6 @@ _FIELDS: tuple[Field, ...] = (
         _BACKGROUND,
         help="Recorded in the notes.",
         paste_names=("diabetes", "dm"),
-        mask_rate=0.1,
     ),
     Field(
         name="comorbidity_count",
@@ -145,7 +141,6 @@ _FIELDS: tuple[Field, ...] = (
         ),
         paste_names=("comorbidities", "comorbidity count"),
         noise_sd=0.7,
-        mask_rate=0.3,
     ),
     Field(
         name="systolic_mmhg",
@@ -204,7 +199,6 @@ _FIELDS: tuple[Field, ...] = (
         help=_MOST_ABNORMAL,
         paste_names=("hr", "heart rate", "pulse"),
         noise_sd=4.0,
-        mask_rate=0.05,
     ),
     Field(
         name="respiratory_rate",
@@ -218,7 +212,6 @@ _FIELDS: tuple[Field, ...] = (
         help=f"{_MOST_ABNORMAL} Count it over a minute.",
         paste_names=("rr", "resp rate", "respiratory rate", "resp", "breathing rate", "af"),
         noise_sd=2.0,
-        mask_rate=0.05,
     ),
     Field(
         name="temperature_c",
@@ -234,7 +227,6 @@ _FIELDS: tuple[Field, ...] = (
         help=_MOST_ABNORMAL,
         paste_names=("temp", "temperature", "t"),
         noise_sd=0.2,
-        mask_rate=0.05,
     ),
     Field(
         name="pao2_mmhg",
@@ -277,7 +269,6 @@ _FIELDS: tuple[Field, ...] = (
         paste_names=("p/f", "pf", "pf ratio", "p/f ratio", "pao2/fio2", "horowitz"),
         transform="log",
         noise_cv=0.06,
-        mask_rate=0.05,
     ),
     Field(
         name="arterial_ph",
@@ -295,7 +286,6 @@ _FIELDS: tuple[Field, ...] = (
         help="Arterial only: venous pH is usually 7.31-7.41.",
         paste_names=("ph", "arterial ph", "art ph"),
         noise_sd=0.02,
-        mask_rate=0.05,
     ),
     Field(
         name="creatinine_mg_dl",
@@ -311,7 +301,6 @@ _FIELDS: tuple[Field, ...] = (
         paste_names=("creatinine", "crea", "creat", "cr", "krea", "kreatinin"),
         transform="log",
         noise_cv=0.067,
-        mask_rate=0.05,
     ),
     Field(
         name="urea_nitrogen_mg_dl",
@@ -330,7 +319,6 @@ _FIELDS: tuple[Field, ...] = (
         paste_names=("bun", "urea nitrogen", "urea"),
         transform="log",
         noise_cv=0.125,
-        mask_rate=0.05,
     ),
     Field(
         name="sodium_mmol_l",
@@ -345,7 +333,6 @@ _FIELDS: tuple[Field, ...] = (
         help=_MOST_ABNORMAL,
         paste_names=("sodium", "na", "na+", "natrium"),
         noise_sd=1.4,
-        mask_rate=0.05,
     ),
     Field(
         name="glucose_mg_dl",
@@ -374,7 +361,6 @@ _FIELDS: tuple[Field, ...] = (
         help="Serum.",
         paste_names=("albumin", "alb"),
         noise_cv=0.043,
-        mask_rate=0.05,
     ),
     Field(
         name="bilirubin_mg_dl",
@@ -390,7 +376,6 @@ _FIELDS: tuple[Field, ...] = (
         paste_names=("bilirubin", "bili", "total bilirubin", "bilirubin total", "tbil", "t bili"),
         transform="log",
         noise_cv=0.226,
-        mask_rate=0.05,
     ),
     Field(
         name="wbc_10e9_l",
@@ -411,7 +396,6 @@ _FIELDS: tuple[Field, ...] = (
         transform="log",
         log_offset=0.5,
         noise_cv=0.115,
-        mask_rate=0.05,
     ),
     Field(
         name="urine_ml_day",

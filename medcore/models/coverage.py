@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from medcore.errors import ArtifactError
 
@@ -64,7 +65,8 @@ def find_coverage(condition: str, recipe: str) -> Coverage:
     """
     rows = _read()
     try:
-        return Coverage(**rows[f"{condition}-{recipe}"])
+        row = rows[f"{condition}-{recipe}"]
+        return Coverage(**row)
     except (KeyError, TypeError) as error:
         raise ArtifactError(
             f"the interval study has not been run for {condition} {recipe}: run medcore train {condition} "
@@ -79,8 +81,8 @@ def record_coverage(condition: str, recipe: str, coverage: Coverage) -> None:
     COVERAGE_PATH.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _read() -> dict[str, dict[str, float | int]]:
+def _read() -> dict[str, dict[str, Any]]:
     if not COVERAGE_PATH.exists():
         return {}
-    rows: dict[str, dict[str, float | int]] = json.loads(COVERAGE_PATH.read_text(encoding="utf-8"))
+    rows: dict[str, dict[str, Any]] = json.loads(COVERAGE_PATH.read_text(encoding="utf-8"))
     return rows

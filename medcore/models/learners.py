@@ -79,7 +79,7 @@ class LearningRows:
 
     def refit_weights(self) -> np.ndarray:
         """Return training weights of the bootstrap refits, shape (n_refits, n)."""
-        return self.refit_counts * self.weight
+        return np.asarray(self.refit_counts * self.weight)
 
     def held_out(self, scores: np.ndarray) -> np.ndarray:
         """Pick, from member scores (n, members), the held-out score of each row: shape (repeats, n)."""

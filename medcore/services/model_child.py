@@ -57,7 +57,8 @@ class LocalGateway:
         """Score one patient."""
         from medcore.records import PatientRecord
 
-        return self._model(model_id).predict_one(PatientRecord(values=values))
+        prediction: Prediction = self._model(model_id).predict_one(PatientRecord(values=values))
+        return prediction
 
     def assess(self, model_id: str, values: Mapping[str, float], *, precision: float = 0.02) -> ModelAnswer:
         """Score and explain one patient."""
@@ -67,7 +68,8 @@ class LocalGateway:
         """Sweep one field."""
         from medcore.records import PatientRecord
 
-        return self._model(model_id).respond(PatientRecord(values=values), field)
+        response: Response = self._model(model_id).respond(PatientRecord(values=values), field)
+        return response
 
     def _model(self, model_id: str) -> Any:
         if model_id not in self._models:
@@ -92,14 +94,13 @@ class LocalGateway:
         return ModelAnswer(prediction=prediction, explanation=explanation, most_useful_missing=gain)
 
 
-def make_handler(options: Mapping[str, object]) -> Callable[[str, dict[str, Any], list[bytes]], Any]:
+def make_handler(models_dir: str, threads: int = 0) -> Callable[[str, dict[str, Any], list[bytes]], Any]:
     """Build the child's request handler: import, load and warm the models, then answer.
 
     Called inside the child by :mod:`medcore.workers`; ``ready`` is announced when it returns.
-    ``options`` holds ``models_dir`` and ``threads``.
     """
-    limit_threads(int(str(options.get("threads", 0))))
-    gateway = LocalGateway(Path(str(options["models_dir"])))
+    limit_threads(threads)
+    gateway = LocalGateway(Path(models_dir))
     gateway.warm_up()
 
     def handle(op: str, payload: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import platform
+import sys
 import tempfile
 import time
 import zipfile
@@ -47,7 +48,7 @@ from medcore.registry.manifest import FORMAT, Manifest, describe_field
 from medcore.results import MetricValue
 from medcore.services.card import CardFigures, write_card
 
-__all__ = ["N_REFITS", "choose_defaults", "train", "train_condition"]
+__all__ = ["N_REFITS", "choose_defaults", "train", "train_recipe"]
 
 N_REFITS = 50
 N_FOLDS = 10
@@ -62,6 +63,11 @@ _BALANCED = (0.3, 0.7)
 Progress = Callable[[str], None]
 
 
+def say(message: str) -> None:
+    """Report progress on standard error, at once."""
+    print(message, file=sys.stderr, flush=True)  # noqa: T201 - a command's progress line
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
     """Cross-fitted answers of a recipe on all rows of a table: ``p`` (n,), ``score`` (repeats, n)."""
@@ -70,34 +76,45 @@ class Evaluated:
     score: np.ndarray
 
 
-def train_condition(
+def train(
     condition_id: str,
     *,
-    data_dir: Path,
-    out_dir: Path,
     recipe: str | None = None,
-    seed: int = 20,
-    progress: Progress = print,
+    data_dir: Path,
+    seed: int = 0,
+    models_dir: Path,
+    progress: Progress = say,
 ) -> tuple[SealedBundle, ...]:
-    """Train one recipe or all recipes of a condition, then choose the defaults anew."""
+    """Train one recipe or all recipes of a condition, then choose the defaults anew.
+
+    Raises
+    ------
+    UnknownNameError
+        No such condition or recipe.
+    TableError
+        The data set is absent or altered.
+    """
     names = (recipe,) if recipe else SIMPLEST_FIRST
     condition = find_condition(condition_id)
     for name in names:
         find_recipe(condition.id, name)
     table = condition.load_training(data_dir)
-    bundles = tuple(train(condition, table, name, out_dir=out_dir, seed=seed, progress=progress) for name in names)
-    choose_defaults(out_dir)
+    models_dir.mkdir(parents=True, exist_ok=True)
+    bundles = tuple(
+        train_recipe(condition, table, name, models_dir=models_dir, seed=seed, progress=progress) for name in names
+    )
+    choose_defaults(models_dir)
     return bundles
 
 
-def train(
+def train_recipe(
     condition: Condition,
     table: TrainingTable,
     recipe_name: str,
     *,
-    out_dir: Path,
+    models_dir: Path,
     seed: int,
-    progress: Progress = print,
+    progress: Progress,
 ) -> SealedBundle:
     """Train one recipe and write its bundle."""
     started = time.perf_counter()
@@ -112,7 +129,7 @@ def train(
     contents, figures = _contents(condition, table, rows, recipe_name, learnt, evaluated, scores, calibrator, coverage)
     manifest = _manifest(condition, table, recipe_name, rows.encoding, figures, seed, seconds, learnt.n_parameters)
     contents["card.md"] = write_card(condition, table, manifest, recipe, figures).encode()
-    bundle = write_bundle(out_dir / manifest.id, manifest, contents)
+    bundle = write_bundle(models_dir / manifest.id, manifest, contents)
     progress(f"{manifest.id}: {_headline(figures.metrics)}, {sum(map(len, contents.values())) / 1e6:.1f} MB")
     return bundle
 
@@ -130,7 +147,9 @@ def make_rows(
             folds[repeat, held_out] = k
     rng = np.random.default_rng(seed)
     return LearningRows(
-        encoding=Encoding.of(condition.schema, splines=recipe.splines),
+        encoding=Encoding.of(
+            condition.schema, splines=recipe.splines, blank_share=np.isnan(table.X[table.eligible]).mean(axis=0)
+        ),
         X=table.X,
         target=table.y.astype(np.float64) if table.target is None else table.target,
         weight=np.ones(n) if table.weight is None else table.weight,
