@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from html import escape
 
 import plotly.graph_objects as go
@@ -47,9 +46,9 @@ def draw_sweep(response: Response, label: str, unit: str) -> go.Figure:
             "margin": {"l": 52, "r": 12, "t": 12, "b": 44},
             "showlegend": False,
             "font": {"size": 13, "color": _INK},
-            "xaxis": {"title": {"text": f"{label}, {unit}" if unit else label}, "gridcolor": "#E9EDF2"},
+            "xaxis": {"title": {"text": f"{label}, {unit}" if unit else label, "font": {"size": 13}}, "gridcolor": "#E9EDF2"},
             "yaxis": {
-                "title": {"text": "estimate, %"},
+                "title": {"text": "estimate, %", "font": {"size": 13}},
                 "range": [0, max(10.0, min(100.0, 1.1 * max(hi, default=100.0)))],
                 "gridcolor": "#E9EDF2",
                 "zeroline": False,
@@ -58,7 +57,7 @@ def draw_sweep(response: Response, label: str, unit: str) -> go.Figure:
         },
     )
     if response.measured is not None:
-        _mark_measured(figure, response, p, x)
+        _mark_measured(figure, response.measured, response.noise_sd)
     return figure
 
 
@@ -88,16 +87,20 @@ def tabulate_sweep(response: Response, label: str, unit: str) -> str:
     )
 
 
-def _mark_measured(figure: go.Figure, response: Response, p: list[float], x: list[float]) -> None:
-    measured = float(response.measured or 0.0)
-    if response.noise_sd > 0:
-        figure.add_vrect(
-            x0=measured - response.noise_sd, x1=measured + response.noise_sd, fillcolor=_NOISE, line_width=0
-        )
+def _mark_measured(figure: go.Figure, measured: float, noise_sd: float) -> None:
+    if noise_sd > 0:
+        figure.add_vrect(x0=measured - noise_sd, x1=measured + noise_sd, fillcolor=_NOISE, line_width=0)
     figure.add_vline(x=measured, line={"color": _INK, "width": 1.5, "dash": "dot"})
-    near = min(bisect_left(x, measured), len(p) - 1)
     figure.add_annotation(
-        x=measured, y=p[near], text=f"measured {measured:.4g}", showarrow=False, yshift=16, font={"color": _QUIET}
+        x=measured,
+        y=1,
+        yref="paper",
+        yanchor="top",
+        xanchor="left",
+        xshift=4,
+        text=f"measured {measured:.4g}",
+        showarrow=False,
+        font={"color": _QUIET},
     )
 
 

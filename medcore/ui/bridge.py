@@ -1,6 +1,6 @@
 """The page's only script: keyboard, the copy button and the announcement of a result to screen readers.
 
-It reads nothing but the two texts it is given and sends nothing back.
+It reads nothing but the texts it is given and sends nothing back.
 """
 
 from __future__ import annotations
@@ -63,6 +63,10 @@ export default function (component) {
   button.hidden = !data.copy;
   button.onclick = () => copy(root);
   if (live.textContent !== data.announce) live.textContent = data.announce;
+  if (data.opened && data.opened !== root.medcoreOpened) {
+    setTimeout(() => find(".st-key-facts")?.scrollIntoView({ block: "nearest" }), 400);
+  }
+  root.medcoreOpened = data.opened;
   const onKey = (event) => {
     if (!event.altKey || event.ctrlKey || event.metaKey) return;
     if (event.code === "KeyP") find(".st-key-paste input")?.focus();
@@ -80,9 +84,13 @@ export default function (component) {
 _component: Any = None
 
 
-def show(*, copy: str, announce: str) -> None:
-    """Mount the script; ``copy`` is what the button copies (empty hides it), ``announce`` what is read out."""
+def show(*, copy: str = "", announce: str = "", opened: str = "") -> None:
+    """Mount the script.
+
+    ``copy`` is what the button copies (empty hides it), ``announce`` what is read out, ``opened`` the
+    name of the part just opened below the result, which is scrolled into view.
+    """
     global _component
     if _component is None:
         _component = st.components.v2.component("medcore_bridge", html=_HTML, css=_CSS, js=_JS)
-    _component(key="bridge", data={"copy": copy, "announce": announce}, height="content")
+    _component(key="bridge", data={"copy": copy, "announce": announce, "opened": opened}, height="content")

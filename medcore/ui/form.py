@@ -25,7 +25,7 @@ __all__ = ["form_fields", "show"]
 QUESTIONS_TITLE = "Does this patient fit?"
 RARE_TITLE = "Rarely available"
 _SEGMENTED_CHARS = 14
-_WIDE_CHARS = 18
+_WIDE_CHARS = 12
 _MAX_CHARS = 24
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$:<>^-])")
 
@@ -78,13 +78,14 @@ def _group(fields: Iterable[Field]) -> list[tuple[str, list[Field]]]:
 
 
 def _show_group(key: str, title: str, rows: list[_Row]) -> None:
-    known = sum(row.item.name in row.reading.record.values for row in rows)
+    counted = [row.item for row in rows if row.item.role is not Role.AID]
+    known = sum(item.name in rows[0].reading.record.values for item in counted)
     if title == RARE_TITLE:
-        with st.expander(f"{title} · {known} of {len(rows)}", key=f"rare_{key}"), st.container(key=f"grid_{key}"):
+        with st.expander(f"{title} · {known} of {len(counted)}", key=f"rare_{key}"), st.container(key=f"grid_{key}"):
             for row in rows:
                 _show_row(row)
         return
-    st.html(f'<h2 class="mc-group">{escape(title)}<span>{known} of {len(rows)}</span></h2>')
+    st.html(f'<h2 class="mc-group">{escape(title)}<span>{known} of {len(counted)}</span></h2>')
     with st.container(key=f"grid_{key}"):
         for row in rows:
             _show_row(row)
@@ -144,7 +145,7 @@ def _render_beside(row: _Row) -> str:
     needed = item.required and name not in row.reading.record.values
     hints = [usual if chips else f"{usual} {item.unit}".strip(), "needed" if needed else ""]
     if name in row.reading.derived and not row.draft.values.get(name):
-        hints.append("derived")
+        hints = ["derived"]
     if row.reading.record.qualifiers.get(name) == "<":
         hints.append("below limit")
     shown = f"<b>{mark}</b> " if mark else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import streamlit as st
 
 from medcore.services.house import Condition, find_condition, list_conditions
@@ -40,6 +42,8 @@ def show_actions(condition: Condition) -> None:
     if last is not None and last.action != "paste":
         st.button(f"Undo {last.action}", key="undo", on_click=_undo, args=(condition,))
     st.button("Clear", key="clear", on_click=_clear, args=(condition,))
+    example = state.get_draft(condition.id).example
+    st.html(f'<p class="mc-example">{escape(f"Made up: {example}") if example else "&nbsp;"}</p>')
 
 
 def _find_first(titles: dict[str, str]) -> str:

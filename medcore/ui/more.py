@@ -18,14 +18,14 @@ from medcore.services.house import Condition, House
 from medcore.services.prevalence import restate_risk
 from medcore.ui import panel, wording
 
-__all__ = ["show"]
+__all__ = ["OPEN_KEY", "show"]
 
 REACTS = "How the score reacts"
 POPULATION = "Study population"
 PREVALENCE = "Prevalence"
 PICTURE = "100 people"
 STABILITY = "Is this explanation stable?"
-_OPEN_KEY = "more"
+OPEN_KEY = "more"
 _SWEEP_KEY = "mc_sweep"
 
 
@@ -47,7 +47,7 @@ def show(
     part = _Part(house=house, condition=condition, facts=facts, reading=reading, assessment=assessment)
     scored = assessment.prediction.p_calibrated is not None
     names = list(_PARTS) if scored else [POPULATION]
-    chosen = st.pills("More about this result", names, key=_OPEN_KEY, label_visibility="collapsed")
+    chosen = st.pills("More about this result", names, key=OPEN_KEY, label_visibility="collapsed")
     with st.container(key="opened"):
         if chosen in names:
             _PARTS[chosen](part)

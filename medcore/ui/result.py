@@ -53,7 +53,7 @@ def _describe_wait(condition: Condition, reading: FormReading) -> str:
 
 def _show_message(html: str, condition: Condition) -> None:
     st.html(html)
-    bridge.show(copy="", announce="")
+    bridge.show()
     st.html(f'<p class="mc-facts">{panel.embolden(condition.facts_line)}</p>')
 
 
@@ -75,7 +75,7 @@ def _show_assessed(house: House, condition: Condition, facts: ModelFacts, readin
     copied = wording.write_copy_text(
         assessment.prediction, facts, condition.outcome_short, view.texts.blanks, date.today()
     )
-    bridge.show(copy=copied, announce=_announce(view))
+    bridge.show(copy=copied, announce=_announce(view), opened=st.session_state.get(more.OPEN_KEY) or "")
     if assessment.explanation is not None:
         notes = condition.bar_notes(reading.record.values, assessment.explanation.contributions)
         st.html(render_bars(rank_bars(assessment.explanation, view.texts.labels, view.texts.values, notes)))

@@ -106,7 +106,7 @@ class FakeGateway:
             top_stability=0.92,
         )
         blank = next((item.name for item in inputs if item.name not in values), None)
-        gain = MissingValueGain(field=blank, p_lo=p - 0.05, p_hi=p + 0.06) if blank else None
+        gain = MissingValueGain(field=blank, p_lo=max(0.0, p - 0.05), p_hi=min(1.0, p + 0.06)) if blank else None
         return ModelAnswer(
             prediction=self._prediction(condition, model_id, applicability, p, interval),
             explanation=None if self.explanation_error else explanation,
