@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from medcore.errors import MedcoreError
+from medcore.errors import MedcoreError, TableError
 
 __all__ = ["app", "main"]
 
@@ -111,9 +114,33 @@ def predict(
     as_json: _Json = False,
 ) -> None:
     """Score every row of CSV files; rows that cannot be read are reported and the rest is scored."""
-    from medcore.services.cohort import predict_files
+    _quiet_tensorflow()
+    from medcore.services import cohort
 
-    predict_files(condition, files, model_id=model, explain=explain, out=out, as_json=as_json)
+    counts = cohort.Counts()
+    problems: list[MedcoreError] = []
+    with ExitStack() as stack:
+        opened = stack.enter_context(cohort.open_cohort(condition, model_id=model))
+        names = opened.condition.schema.input_names if explain else ()
+        sinks: list[cohort.RowSink] = [stack.enter_context(cohort.write_csv(out, names))] if out else []
+        if as_json:
+            sinks.append(stack.enter_context(_print_array()))
+        elif not out:
+            sinks.append(_print_rows)
+        for file in files:
+            try:
+                for rows in opened.score(file, explain=explain, counts=counts, note=_say):
+                    named = rows if len(files) == 1 else [{"file": file.name, **row} for row in rows]
+                    for sink in sinks:
+                        sink(named)
+            except TableError as error:
+                problems.append(error)
+    if counts:
+        _say(str(counts))
+    if problems:
+        raise problems[0]
+    if not counts.n_usable:
+        raise TableError("no row could be read: see the error of each row")
 
 
 @app.command()
@@ -124,6 +151,7 @@ def evaluate(
     as_json: _Json = False,
 ) -> None:
     """Measure a model on labelled data: every metric with its 95 % interval."""
+    _quiet_tensorflow()
     from medcore.services.evaluation import evaluate_file
 
     report = evaluate_file(condition, file, model_id=model)
@@ -144,6 +172,7 @@ def train(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the bundles.")] = None,
 ) -> None:
     """Train, calibrate, evaluate and write the bundles of a condition."""
+    _quiet_tensorflow()
     from medcore.config import read_settings
     from medcore.services import training
 
@@ -154,12 +183,14 @@ def train(
         data_dir=data or settings.training_data_dir,
         seed=seed,
         models_dir=out or settings.models_dir,
+        progress=_say,
     )
 
 
 @app.command()
 def verify(as_json: _Json = False) -> None:
     """Check the hashes and self-tests of all bundles, and that the journal can be read."""
+    _quiet_tensorflow()
     from medcore.services.verification import verify_all
 
     checks = verify_all()
@@ -179,6 +210,7 @@ def bench(
     only: Annotated[str | None, typer.Option(metavar="WORD", help="Only figures whose name holds this word.")] = None,
 ) -> None:
     """Measure speed, each figure beside its baseline from the same run."""
+    _quiet_tensorflow()
     from medcore.services.bench import run_bench
 
     rows = run_bench(only=only, report=_say)
@@ -235,9 +267,44 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+@contextmanager
+def _print_array() -> Iterator[Any]:
+    """Print rows as one JSON array while they come; nothing at all if none comes."""
+    printed = False
+
+    def sink(rows: Sequence[dict[str, Any]]) -> None:
+        nonlocal printed
+        for row in rows:
+            print("[" if not printed else ",")
+            print(json.dumps(_plain(row), ensure_ascii=False, allow_nan=False), end="")
+            printed = True
+
+    yield sink
+    if printed:
+        print("\n]")
+
+
+def _print_rows(rows: Sequence[dict[str, Any]]) -> None:
+    for row in rows:
+        numbers = "" if row.get("p") is None else f"{row['p']:.3f} ({row['lo']:.3f}-{row['hi']:.3f})"
+        words = row.get("error") or " ".join(reason["text"] for reason in row["reasons"])
+        print(f"{row['id']:>8}  {row['status']:8}  {numbers:20}  {words}".rstrip())
+
+
+def _quiet_tensorflow() -> None:
+    """Keep TensorFlow's start-up notes off standard error, and its numbers those of the dashboard's process."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
 def _show(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.4g}"
 
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
