@@ -10,7 +10,6 @@ import numpy as np
 from scipy.optimize import brentq
 
 from medcore.errors import InputError
-from medcore.explain.scores import Background
 
 __all__ = ["make_background"]
 
@@ -19,7 +18,7 @@ _STEEPEST = 500.0
 
 def make_background(
     cohort: np.ndarray, p_cohort: np.ndarray, target_mean: float, *, n_rows: int = 100, seed: int = 0
-) -> Background:
+) -> tuple[np.ndarray, np.ndarray]:
     """Choose rows and weights so that the weighted mean risk is ``target_mean``.
 
     Rows are drawn systematically along the order of their risk, so that all levels of risk are
@@ -42,8 +41,10 @@ def make_background(
 
     Returns
     -------
-    Background
-        Weighted mean of the chosen probabilities equals ``target_mean`` within 1e-6.
+    rows : float64 array, shape (n_rows, n_fields)
+        Rows of the cohort, unchanged.
+    weights : float64 array, shape (n_rows,)
+        Positive, summing to 1; the weighted mean probability equals ``target_mean`` within 1e-6.
 
     Raises
     ------
@@ -57,7 +58,7 @@ def make_background(
     order = np.lexsort((rng.random(len(p)), p))
     share = _tilted(p[order], target_mean)
     chosen = order[_systematic(share, min(n_rows, len(p)), rng.random())]
-    return Background(cohort[chosen], _tilted(p[chosen], target_mean))
+    return cohort[chosen], _tilted(p[chosen], target_mean)
 
 
 def _tilted(p: np.ndarray, target: float) -> np.ndarray:
