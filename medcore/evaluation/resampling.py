@@ -298,7 +298,8 @@ def calibration_error_limits(
     Returns
     -------
     tuple of (float, float)
-        The percentile limits reflected about ``value`` (basic bootstrap), kept in [0, 1] and
+        The wider of two corrections of the percentile limits on either side: reflected about
+        ``value`` (basic bootstrap), and shifted by the mean bias of the draws; kept in [0, 1] and
         stretched to contain ``value``. The lower limit is 0 when chance alone reaches ``value``
         in more than ``1 - level`` of the resamples: perfect calibration is then not excluded.
 
@@ -313,10 +314,10 @@ def calibration_error_limits(
     doi:10.1017/CBO9780511802843
     """
     lo, hi = percentile_limits(draws, level=level)
-    below, above = max(0.0, 2.0 * value - hi), min(1.0, 2.0 * value - lo)
-    if float(np.mean(noise >= value)) > 1.0 - level:
-        below = 0.0
-    return min(below, value), max(above, value)
+    bias = float(draws.mean()) - value
+    below, above = min(2.0 * value - hi, lo - bias, value), max(2.0 * value - lo, hi - bias, value)
+    not_excluded = float(np.mean(noise >= value)) > 1.0 - level
+    return 0.0 if not_excluded else max(0.0, below), min(1.0, above)
 
 
 def percentile_limits(draws: FloatArray, *, level: float = 0.95) -> tuple[float, float]:

@@ -134,12 +134,12 @@ def test_a_thousand_resamples_of_seven_thousand_rows_take_seconds(make_cohort):
 @pytest.mark.slow
 @pytest.mark.parametrize("grouped", [False, True])
 def test_coverage_of_every_interval(grouped, make_cohort):
-    """1,000 cohorts of 400 patients (or 300 patients with two rows each), 400 resamples."""
+    """Five hundred cohorts of 400 patients, with one row or two copies each; 400 resamples."""
     truth = scoreboard.evaluate(
         *make_cohort(1_000_000, seed=1), threshold=0.3, rng=np.random.default_rng(0), n_resamples=2
     )
     hits = dict.fromkeys(scoreboard.METRIC_NAMES, 0)
-    for seed in range(1000):
+    for seed in range(500):
         y, p = make_cohort(400, seed=seed + 2)
         groups = None
         if grouped:
@@ -150,9 +150,9 @@ def test_coverage_of_every_interval(grouped, make_cohort):
         )
         for name, metric in board.items():
             hits[name] += metric.lo <= truth[name].value <= metric.hi
-    shares = {name: count / 1000 for name, count in hits.items()}
+    shares = {name: count / 500 for name, count in hits.items()}
     assert min(shares.values()) >= 0.92, shares
-    assert max(shares.values()) <= 0.985, shares
+    assert max(shares.values()) <= 0.99, shares
 
 
 @pytest.mark.parametrize(
