@@ -1,4 +1,4 @@
-"""Launcher and router of the dashboard: ``streamlit run streamlit_app.py`` or any ASGI server on ``streamlit_app:app``."""
+"""Launcher and router of the dashboard, for ``streamlit run`` and for any ASGI server (``streamlit_app:app``)."""
 
 import streamlit as st
 from streamlit import runtime

@@ -10,14 +10,13 @@ from medcore.results import Response
 
 __all__ = ["CAPTION", "describe_sweep", "draw_sweep", "tabulate_sweep"]
 
-CAPTION = (
-    "Shows how the formula answers to another measured value. It does not show what treatment would do."
-)
+CAPTION = "Shows how the formula answers to another measured value. It does not show what treatment would do."
 _LINE = "#0B5CAD"
 _BAND = "rgba(11,92,173,0.14)"
 _INK = "#1A2433"
 _QUIET = "#566173"
 _NOISE = "rgba(26,36,51,0.12)"
+_GRID = "#E9EDF2"
 _TABLE_ROWS = 9
 
 
@@ -28,9 +27,7 @@ def draw_sweep(response: Response, label: str, unit: str) -> go.Figure:
     figure = go.Figure(
         data=[
             go.Scatter(x=x, y=hi, mode="lines", line={"width": 0}, hoverinfo="skip", showlegend=False),
-            go.Scatter(
-                x=x, y=lo, mode="lines", line={"width": 0}, fill="tonexty", fillcolor=_BAND, hoverinfo="skip"
-            ),
+            go.Scatter(x=x, y=lo, mode="lines", line={"width": 0}, fill="tonexty", fillcolor=_BAND, hoverinfo="skip"),
             go.Scatter(
                 x=x,
                 y=p,
@@ -46,11 +43,14 @@ def draw_sweep(response: Response, label: str, unit: str) -> go.Figure:
             "margin": {"l": 52, "r": 12, "t": 12, "b": 44},
             "showlegend": False,
             "font": {"size": 13, "color": _INK},
-            "xaxis": {"title": {"text": f"{label}, {unit}" if unit else label, "font": {"size": 13}}, "gridcolor": "#E9EDF2"},
+            "xaxis": {
+                "title": {"text": f"{label}, {unit}" if unit else label, "font": {"size": 13}},
+                "gridcolor": _GRID,
+            },
             "yaxis": {
                 "title": {"text": "estimate, %", "font": {"size": 13}},
                 "range": [0, max(10.0, min(100.0, 1.1 * max(hi, default=100.0)))],
-                "gridcolor": "#E9EDF2",
+                "gridcolor": _GRID,
                 "zeroline": False,
             },
             "hovermode": "closest",

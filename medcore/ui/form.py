@@ -239,8 +239,10 @@ def _show_paste(condition: Condition, draft: Draft) -> None:
         report = draft.paste
         if report is None:
             return
-        pieces = "".join(f"<li>{escape(piece)}</li>" for piece in report.ignored)
-        shown = f"<details><summary>ignored {len(report.ignored)}</summary><ul>{pieces}</ul></details>" if pieces else ""
+        pieces = [f"<li>{escape(piece)}</li>" for piece in report.ignored]
+        shown = (
+            f"<details><summary>ignored {len(report.ignored)}</summary><ul>{pieces}</ul></details>" if pieces else ""
+        )
         with st.container(key="paste_report", horizontal=True, vertical_alignment="center"):
             st.html(f'<div class="mc-pasted" role="status">understood {report.understood} {shown}</div>')
             last = state.get_undo(condition.id)

@@ -40,9 +40,7 @@ class _Part:
     assessment: Assessment
 
 
-def show(
-    house: House, condition: Condition, facts: ModelFacts, reading: FormReading, assessment: Assessment
-) -> None:
+def show(house: House, condition: Condition, facts: ModelFacts, reading: FormReading, assessment: Assessment) -> None:
     """Draw the row of closed parts, the open one under it, and the model's facts line."""
     part = _Part(house=house, condition=condition, facts=facts, reading=reading, assessment=assessment)
     scored = assessment.prediction.p_calibrated is not None

@@ -18,8 +18,14 @@ __all__ = ["Pasted", "parse_text"]
 
 MAX_CHARS = 4000
 _NUMBER = r"[<>≤≥]?\s*[+-]?\d+(?:[.,]\d+)?"
-_PRESSURE = re.compile(r"(?<!\w)(?:RR|BP|NIBP|blood pressure)\s*[:=]?\s*(\d{2,3})\s*/\s*(\d{2,3})(?:\s*mmHg)?(?!\w)", re.I)
-_UNIT_LIKE = re.compile(r"\s*([A-Za-zµ%°][^\s,;]*)")
+_PRESSURE = re.compile(
+    r"(?<!\w)(?:BP|NIBP|blood pressure)\s*[:=]?\s*(\d{2,3})\s*/\s*(\d{2,3})(?:\s*mmHg)?(?!\w)", re.IGNORECASE
+)
+_UNIT = re.compile(r"\s*((?:[x×]\s*)?10\^?[93]\s*/\s*[µu]?L|/\s*(?:min|[µu]L)|[A-Za-zµ%°][^\s,;]*)", re.IGNORECASE)
+#: Words that can only be units; a bare L or H after a value is a laboratory's mark, not litres or hours.
+_UNIT_WORDS = frozenset(
+    ["mmhg", "kpa", "mg", "g", "mmol", "umol", "µmol", "nmol", "meq", "ml", "dl", "lb", "lbs", "kg", "cm", "mm", "mv"]
+)
 _SEPARATORS = re.compile(r"[\s,;|]+")
 
 
@@ -87,21 +93,17 @@ def _take(
 
 def _take_unit(item: Field, source: str, start: int, names: dict[str, Field]) -> tuple[str | None, int]:
     """Return the unit's symbol (empty = none given, None = a unit this field does not know) and where it ends."""
-    direct = re.compile(r"\s*(10\^?9\s*/\s*L|10\^?3\s*/\s*[µu]L|/\s*min|/\s*[µu]L|[A-Za-zµ%°][^\s,;]*)", re.I).match(source, start)
-    if direct is None:
+    found = _UNIT.match(source, start)
+    if found is None:
         return "", start
-    token = direct[1]
     try:
-        return item.find_unit(token).symbol, direct.end()
+        return item.find_unit(found[1].lstrip("xX× ")).symbol, found.end()
     except MedcoreError:
         pass
-    if _name_pattern(names).match(source, direct.start(1)) or not ("/" in token or "%" in token or token.isalpha()):
+    if _name_pattern(names).match(source, found.start(1)):
         return "", start
-    return (None, start) if _looks_like_unit(token) else ("", start)
-
-
-def _looks_like_unit(token: str) -> bool:
-    return "/" in token or "%" in token or token.lower() in {"mmhg", "kpa", "mg", "g", "mmol", "umol", "µmol", "meq", "ml", "l", "c", "f", "lb", "lbs", "kg", "cm", "in", "mm", "mv", "h", "min"}
+    unknown = "/" in found[1] or "%" in found[1] or found[1].lower() in _UNIT_WORDS
+    return (None if unknown else ""), start
 
 
 def _take_choice(item: Field, source: str, start: int, values: dict[str, str]) -> int | None:

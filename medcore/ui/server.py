@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.runtime.pages_manager import PagesManager
 
 from medcore.ui import runtime
 
@@ -101,7 +102,12 @@ async def answer_health(_request: Request) -> JSONResponse:
 
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
-    """Start the model process once the port is open and stop it with the server."""
+    """Start the model process once the port is open and stop it with the server.
+
+    The router alone says which pages there are: otherwise Streamlit treats the first visitor of a fresh
+    server as one of an app that is nothing but its ``pages/`` folder, and answers "page not found".
+    """
+    PagesManager.uses_pages_directory = False
     starting = asyncio.create_task(_start_models_soon())
     try:
         yield

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from html import escape
 from pathlib import Path
 
 import streamlit as st
 
-__all__ = ["ICON", "apply"]
+__all__ = ["ICON", "apply", "title"]
 
 _ASSETS = Path(__file__).resolve().parents[2] / "assets"
 ICON = str(_ASSETS / "logo.svg")
@@ -16,6 +17,11 @@ ICON = str(_ASSETS / "logo.svg")
 @cache
 def _read_css() -> str:
     return f"<style>{(_ASSETS / 'css' / 'medcore.css').read_text(encoding='utf-8')}</style>"
+
+
+def title(text: str) -> None:
+    """Name the page for screen readers; the top bar shows it to everyone else."""
+    st.html(f'<h1 class="mc-sr">{escape(text)}</h1>')
 
 
 def apply() -> None:

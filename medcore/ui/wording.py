@@ -91,9 +91,7 @@ def write_gain(gain: MissingValueGain, label: str, p: float) -> str:
     return f"{lower_first(label)} ({_whole(p)} → {ends})"
 
 
-def write_copy_text(
-    prediction: Prediction, facts: ModelFacts, outcome: str, blanks: Iterable[str], today: date
-) -> str:
+def write_copy_text(prediction: Prediction, facts: ModelFacts, outcome: str, blanks: Iterable[str], today: date) -> str:
     """Write the line for the patient's notes. Never holds an input value."""
     head = f"Medcore {prediction.condition} v{facts.version} ({prediction.sha256[:6]}) {today.isoformat()}:"
     if prediction.p_calibrated is None or prediction.interval is None:

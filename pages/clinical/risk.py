@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from medcore.ui import form, guard, header, result
+from medcore.ui import form, guard, header, result, theme
 
+theme.title("Risk of one patient")
 house = guard.open_house()
 with st.container(key="bar", horizontal=True, vertical_alignment="center"):
     condition = header.choose_condition()

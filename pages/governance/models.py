@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from medcore.ui import card, guard, header
+from medcore.ui import card, guard, header, theme
 
+theme.title("Models and their facts")
 house = guard.open_house()
 with st.container(key="bar", horizontal=True, vertical_alignment="center"):
     condition = header.choose_condition()

@@ -14,4 +14,6 @@ import fakes  # noqa: E402
 from medcore.ui import runtime, server  # noqa: E402
 
 runtime.use(fakes.make_house(Path(tempfile.mkdtemp())))
-app = st.App(str(ROOT / "streamlit_app.py"), lifespan=server.lifespan, routes=server.ROUTES, middleware=server.MIDDLEWARE)
+app = st.App(
+    str(ROOT / "streamlit_app.py"), lifespan=server.lifespan, routes=server.ROUTES, middleware=server.MIDDLEWARE
+)
