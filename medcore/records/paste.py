@@ -34,6 +34,8 @@ _FOREIGN_UNIT = re.compile(
     re.IGNORECASE,
 )
 _PLAIN_UNIT = re.compile(r"\s?(?:%|mmhg|kpa|/min|bpm|ml|cm|kg|sec|s|l)(?![\w/])", re.IGNORECASE)
+# "L" and "s" are left out: after a value they are as often a mark (low) or a word.
+_FOREIGN_PLAIN_UNIT = re.compile(r"\s?(?:%|mmhg|kpa|ml|cm|kg)(?![\w/])", re.IGNORECASE)
 _RANGE_REST = re.compile(r"\s*(?:-|–|to\b|bis\b)\s*\d+(?:[.,]\d+)?")
 # Words that may stand before a name without changing what it means.
 _HARMLESS_WORDS = """
@@ -305,7 +307,7 @@ def _unit_names(item: Field, symbol: str) -> tuple[str, ...]:
 
 def _ends_cleanly(text: str, end: int) -> bool:
     """Whether what follows a value without unit is no unit of something else and no part of a number."""
-    if _FOREIGN_UNIT.match(text, end):
+    if _FOREIGN_UNIT.match(text, end) or _FOREIGN_PLAIN_UNIT.match(text, end):
         return False
     rest = text[end : end + 1]
     return not rest or not (rest.isalnum() or rest in "/%_")
