@@ -404,7 +404,7 @@ _FIELDS: tuple[Field, ...] = (
         unit="mL/day",
         unit_aliases=("mL", "mL/d", "mL/24h", "ml/24 h", "cc"),
         other_units=(
-            Unit(symbol="L/day", factor=1000.0, aliases=("L", "L/d", "L/24h", "litres", "liters")),
+            Unit(symbol="L/day", factor=1000.0, aliases=("L", "L/d", "L/24h", "litres", "liters"), ambiguous=True),
             Unit(symbol="mL/h", factor=24.0, aliases=("mL/hr", "mL/hour", "cc/h"), ambiguous=True),
         ),
         possible=(0, 15000),
