@@ -1,0 +1,53 @@
+"""Verifying an installation: each part is a result of its own."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from tiny_bundle import write_tiny_bundle
+
+from medcore.errors import ArtifactError
+from medcore.services.verification import verify_all
+
+
+@pytest.fixture
+def settings(tmp_path):
+    write_tiny_bundle(tmp_path / "models")
+    return SimpleNamespace(models_dir=tmp_path / "models", data_dir=tmp_path / "data")
+
+
+def outcome(settings):
+    return {check.name: check.ok for check in verify_all(settings)}
+
+
+def test_all_is_well(settings):
+    assert outcome(settings) == {"diabetes-logistic": True, "journal": True}
+
+
+def test_wrong_golden_answers_fail_even_with_a_right_hash(settings):
+    from dataclasses import replace
+
+    from medcore.registry import open_bundle, write_bundle
+
+    bundle = open_bundle(settings.models_dir / "diabetes-logistic")
+    contents = {name: bundle.read_bytes(name) for name in bundle.manifest.files}
+    golden = json.loads(contents["golden.json"])
+    golden["p"][0] = 0.999
+    contents["golden.json"] = json.dumps(golden).encode()
+    write_bundle(bundle.folder, replace(bundle.manifest, files={}), contents)
+    checks = {check.name: check for check in verify_all(settings)}
+    assert not checks["diabetes-logistic"].ok
+    assert "does not reproduce" in checks["diabetes-logistic"].detail
+
+
+def test_a_broken_journal_is_named_and_left_alone(settings):
+    settings.data_dir.mkdir()
+    path = settings.data_dir / "journal.sqlite3"
+    path.write_bytes(b"not a database, but a text of some length. " * 40)
+    assert outcome(settings) == {"diabetes-logistic": True, "journal": False}
+    assert path.read_bytes().startswith(b"not a database")
+
+
+def test_no_model_folder_at_all(tmp_path):
+    with pytest.raises(ArtifactError, match="does not exist"):
+        verify_all(SimpleNamespace(models_dir=tmp_path / "absent", data_dir=tmp_path / "data"))
