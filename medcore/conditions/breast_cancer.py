@@ -60,7 +60,7 @@ def _measure_field(measure: str, statistic: str) -> Field:
         required=name in _REQUIRED,
         help=f"{meaning} {_GROUPS[statistic]}, as the image program of the study gives it.",
         paste_names=(label.lower(), f"{measure.replace('_', ' ')} {statistic}", name),
-        transform="log" if spread or measure in ("area", *_LOG_OFFSET) else "identity",
+        transform="log",
         log_offset=_LOG_OFFSET.get(measure, 0.0) * (0.5 if spread else 1.0),
         noise_cv=_NOISE_CV.get(measure, _NOISE_CV_SHAPE),
         gap_informative=False,

@@ -56,7 +56,7 @@ _FIELDS: tuple[Field, ...] = (
         paste_names=("pregnant", "pregnancy"),
         loinc="82810-3",
     ),
-    age_field(_FIT, top_code=_TOP_AGE),
+    age_field(_FIT, top_code=_TOP_AGE, knots=(25, 45, 60, 75)),
     sex_field(_FIT),
     Field(
         name="height_cm",
@@ -101,6 +101,8 @@ _FIELDS: tuple[Field, ...] = (
         help="Filled from height and weight unless you type it.",
         paste_names=("bmi", "body mass index"),
         noise_sd=0.35,
+        transform="log",
+        knots=(22, 28, 38),
     ),
     Field(
         name="waist_cm",
@@ -115,6 +117,8 @@ _FIELDS: tuple[Field, ...] = (
         help="The survey measured just above the hip bone (iliac crest), at the end of a normal breath out.",
         paste_names=("waist", "waist circumference", "wc"),
         noise_sd=1.5,
+        transform="log",
+        knots=(80, 97, 120),
     ),
     Field(
         name="systolic_mmhg",
@@ -129,6 +133,8 @@ _FIELDS: tuple[Field, ...] = (
         help="Seated, mean of up to three readings.",
         paste_names=("systolic", "sbp", "systolic pressure", "systolic bp"),
         noise_sd=8.0,
+        transform="log",
+        knots=(105, 123, 155),
     ),
     Field(
         name="diastolic_mmhg",
@@ -143,6 +149,7 @@ _FIELDS: tuple[Field, ...] = (
         help="Seated, mean of up to three readings.",
         paste_names=("diastolic", "dbp", "diastolic pressure", "diastolic bp"),
         noise_sd=5.0,
+        knots=(55, 72, 90),
     ),
     Field(
         name="pulse_bpm",
@@ -156,6 +163,7 @@ _FIELDS: tuple[Field, ...] = (
         help="At rest, seated.",
         paste_names=("pulse", "hr", "heart rate"),
         noise_sd=5.0,
+        transform="log",
     ),
     Field(
         name="total_cholesterol_mg_dl",
@@ -169,6 +177,8 @@ _FIELDS: tuple[Field, ...] = (
         help="Serum. A low value is often due to treatment.",
         paste_names=("total cholesterol", "cholesterol", "chol", "tc"),
         noise_cv=0.065,
+        transform="log",
+        knots=(140, 185, 240),
     ),
     Field(
         name="hdl_mg_dl",
@@ -182,8 +192,8 @@ _FIELDS: tuple[Field, ...] = (
         loinc="2085-9",
         help="Serum.",
         paste_names=("hdl", "hdl cholesterol", "hdl-c", "hdl chol"),
-        transform="log",
         noise_cv=0.085,
+        transform="log",
     ),
     yes_no_field(
         "ever_smoked_100",
@@ -205,6 +215,7 @@ _FIELDS: tuple[Field, ...] = (
         help="Usual night on workdays, as the patient says.",
         paste_names=("sleep",),
         noise_sd=0.8,
+        knots=(6, 7.5, 9),
     ),
     Field(
         name="sedentary_min_per_day",
@@ -216,8 +227,8 @@ _FIELDS: tuple[Field, ...] = (
         possible=(0, 1440),
         help="Sitting or lying on a usual day, sleep not counted.",
         paste_names=("sitting", "sedentary", "sedentary time"),
-        transform="sqrt",
         noise_sd=60.0,
+        transform="sqrt",
     ),
 )
 _SCHEMA = Schema(_FIELDS)

@@ -89,8 +89,8 @@ _FIELDS: tuple[Field, ...] = (
         loinc="2093-3",
         help="Serum.",
         paste_names=("cholesterol", "total cholesterol", "chol", "tc"),
-        transform="log",
         noise_cv=0.065,
+        transform="log",
     ),
     Field(
         name="fasting_glucose_mg_dl",
@@ -156,6 +156,7 @@ _FIELDS: tuple[Field, ...] = (
         help="Against rest, at the usual 10 mm per mV; enter depression as a positive number.",
         paste_names=("st depression", "oldpeak", "st dep"),
         noise_sd=0.3,
+        transform="sqrt",
     ),
     Field(
         name="st_slope",

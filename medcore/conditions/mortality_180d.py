@@ -90,7 +90,7 @@ _FIELDS: tuple[Field, ...] = (
         ),
         paste_names=("group", "disease group"),
     ),
-    age_field(_FIT),
+    age_field(_FIT, knots=(35, 55, 68, 80)),
     Field(
         name="day_of_stay",
         label="Hospital day when the illness qualified",
@@ -141,6 +141,7 @@ _FIELDS: tuple[Field, ...] = (
         ),
         paste_names=("comorbidities", "comorbidity count"),
         noise_sd=0.7,
+        knots=(0, 1.5, 4),
     ),
     Field(
         name="systolic_mmhg",
@@ -186,6 +187,8 @@ _FIELDS: tuple[Field, ...] = (
         help=f"{_MOST_ABNORMAL} Filled from systolic and diastolic, (S + 2 D) / 3, unless you type it.",
         paste_names=("map", "mean bp", "mean pressure", "mean blood pressure", "mean arterial pressure"),
         noise_sd=5.0,
+        transform="log",
+        knots=(45, 70, 90, 120),
     ),
     Field(
         name="heart_rate_bpm",
@@ -199,6 +202,8 @@ _FIELDS: tuple[Field, ...] = (
         help=_MOST_ABNORMAL,
         paste_names=("hr", "heart rate", "pulse"),
         noise_sd=4.0,
+        transform="log",
+        knots=(50, 80, 105, 140),
     ),
     Field(
         name="respiratory_rate",
@@ -212,6 +217,8 @@ _FIELDS: tuple[Field, ...] = (
         help=f"{_MOST_ABNORMAL} Count it over a minute.",
         paste_names=("rr", "resp rate", "respiratory rate", "resp", "breathing rate", "af"),
         noise_sd=2.0,
+        transform="log",
+        knots=(10, 18, 26, 38),
     ),
     Field(
         name="temperature_c",
@@ -227,6 +234,7 @@ _FIELDS: tuple[Field, ...] = (
         help=_MOST_ABNORMAL,
         paste_names=("temp", "temperature", "t"),
         noise_sd=0.2,
+        knots=(35.5, 36.5, 37.5, 39),
     ),
     Field(
         name="pao2_mmhg",
@@ -267,8 +275,9 @@ _FIELDS: tuple[Field, ...] = (
         loinc="50984-4",
         help="The lowest of the day. Filled from PaO2 and FiO2 unless you type it.",
         paste_names=("p/f", "pf", "pf ratio", "p/f ratio", "pao2/fio2", "horowitz"),
-        transform="log",
         noise_cv=0.06,
+        transform="log",
+        knots=(100, 220, 350),
     ),
     Field(
         name="arterial_ph",
@@ -286,6 +295,7 @@ _FIELDS: tuple[Field, ...] = (
         help="Arterial only: venous pH is usually 7.31-7.41.",
         paste_names=("ph", "arterial ph", "art ph"),
         noise_sd=0.02,
+        knots=(7.28, 7.42, 7.52),
     ),
     Field(
         name="creatinine_mg_dl",
@@ -299,8 +309,9 @@ _FIELDS: tuple[Field, ...] = (
         loinc="2160-0",
         help=_MOST_ABNORMAL,
         paste_names=("creatinine", "crea", "creat", "cr", "krea", "kreatinin"),
-        transform="log",
         noise_cv=0.067,
+        transform="log",
+        knots=(0.6, 1.1, 2, 5),
     ),
     Field(
         name="urea_nitrogen_mg_dl",
@@ -317,8 +328,9 @@ _FIELDS: tuple[Field, ...] = (
         loinc="3094-0",
         help="BUN. If your laboratory reports urea, choose its unit: urea is about twice urea nitrogen in mg/dL.",
         paste_names=("bun", "urea nitrogen", "urea"),
-        transform="log",
         noise_cv=0.125,
+        transform="log",
+        knots=(8, 23, 70),
     ),
     Field(
         name="sodium_mmol_l",
@@ -333,6 +345,7 @@ _FIELDS: tuple[Field, ...] = (
         help=_MOST_ABNORMAL,
         paste_names=("sodium", "na", "na+", "natrium"),
         noise_sd=1.4,
+        knots=(129, 137, 146),
     ),
     Field(
         name="glucose_mg_dl",
@@ -345,8 +358,9 @@ _FIELDS: tuple[Field, ...] = (
         loinc="2345-7",
         help=f"Random. {_MOST_ABNORMAL}",
         paste_names=("glucose", "gluc", "glc", "blood sugar", "bz"),
-        transform="log",
         noise_cv=0.067,
+        transform="log",
+        knots=(80, 135, 280),
     ),
     Field(
         name="albumin_g_dl",
@@ -361,6 +375,7 @@ _FIELDS: tuple[Field, ...] = (
         help="Serum.",
         paste_names=("albumin", "alb"),
         noise_cv=0.043,
+        knots=(1.8, 2.9, 4),
     ),
     Field(
         name="bilirubin_mg_dl",
@@ -374,8 +389,9 @@ _FIELDS: tuple[Field, ...] = (
         loinc="1975-2",
         help="Total, not direct.",
         paste_names=("bilirubin", "bili", "total bilirubin", "bilirubin total", "tbil", "t bili"),
-        transform="log",
         noise_cv=0.226,
+        transform="log",
+        knots=(0.4, 1, 4, 15),
     ),
     Field(
         name="wbc_10e9_l",
@@ -393,9 +409,10 @@ _FIELDS: tuple[Field, ...] = (
         loinc="6690-2",
         help="Near 0 is a value (aplasia), not a blank.",
         paste_names=("wbc", "white cells", "wcc", "leukocytes", "leucocytes", "leukos", "white count"),
-        transform="log",
         log_offset=0.5,
         noise_cv=0.115,
+        transform="log",
+        knots=(3, 8, 13, 25),
     ),
     Field(
         name="urine_ml_day",
@@ -412,8 +429,9 @@ _FIELDS: tuple[Field, ...] = (
         loinc="9192-6",
         help="In 24 hours. 0 is a value (anuria): leave it blank when not measured.",
         paste_names=("urine", "urine output", "uo", "uop", "diuresis"),
-        transform="sqrt",
         noise_cv=0.1,
+        transform="sqrt",
+        knots=(300, 2000, 4000),
     ),
     # The study's own coma scale (11 levels, 0 awake to 100 deepest). It was made from the Glasgow coma score by a table
     # of which we know no published copy, and nobody at a bedside knows the scale: accepted in files only.
@@ -427,6 +445,7 @@ _FIELDS: tuple[Field, ...] = (
         help="The study's own scale 0-100, not Glasgow points. In files only.",
         gap_informative=False,
         mask_rate=0.5,
+        transform="sqrt",
     ),
 )
 _SCHEMA = Schema(_FIELDS)

@@ -40,7 +40,14 @@ NO = Choice(code=0, word="no", label="no", aliases=("n", "false", "neg", "negati
 YES = Choice(code=1, word="yes", label="yes", aliases=("y", "true", "pos", "positive", "present"))
 
 
-def age_field(group: str, *, required: bool = True, role: Role = Role.INPUT, top_code: float | None = None) -> Field:
+def age_field(
+    group: str,
+    *,
+    required: bool = True,
+    role: Role = Role.INPUT,
+    top_code: float | None = None,
+    knots: tuple[float, ...] = (),
+) -> Field:
     """Return the age field: 0-120 years possible; who is too young is withheld, not an error."""
     over = "" if top_code is None else f" {top_code:g} and over is one group."
     return Field(
@@ -58,6 +65,7 @@ def age_field(group: str, *, required: bool = True, role: Role = Role.INPUT, top
         # Given in completed years: the error is that of rounding down, uniform over one year (1/sqrt(12)).
         noise_sd=0.3,
         top_code=top_code,
+        knots=knots,
     )
 
 

@@ -34,6 +34,8 @@ _FILES = {
 _SITES = {"processed.cleveland.data": "Cleveland", "processed.hungarian.data": "Budapest"}
 _COLUMNS = (*HEART_DISEASE_FIELDS, "diagnosis")
 _ORIGIN = "the UCI Machine Learning Repository (id 45)"
+# How sure the grade makes it that the patient belongs to the diseased; Budapest records only 0 and 1.
+_TARGET_NONE, _TARGET_GRADE_1, _TARGET_HIGHER = 0.2, 0.5, 0.9
 # A pressure or cholesterol of 0 was never measured.
 _ZERO_IS_BLANK = ("systolic_mmhg", "cholesterol_mg_dl")
 
@@ -78,6 +80,8 @@ def load_heart_disease_table(data_dir: Path) -> TrainingTable:
             "sex": np.where(X[:, 1] == 1, "male", "female"),
             "age_band": age_band(X[:, 0], (45, 55, 65)),
         },
+        target=_soft_target(rows[:, -1], site),
+        strata=2 * y + (site == "Cleveland"),
         provenance=Provenance(
             name="UCI Heart Disease, Cleveland and Hungarian centres",
             origin="UCI Machine Learning Repository 45; Cleveland Clinic and Hungarian Institute of Cardiology",
@@ -86,6 +90,12 @@ def load_heart_disease_table(data_dir: Path) -> TrainingTable:
             sha256=dict(_FILES),
         ),
     )
+
+
+def _soft_target(grade: np.ndarray, site: np.ndarray) -> np.ndarray:
+    """Grade the finding: a grade-1 vessel of Cleveland is learnt as borderline, and judged as disease."""
+    positive = np.where((grade == 1) & (site == "Cleveland"), _TARGET_GRADE_1, _TARGET_HIGHER)
+    return np.where(grade == 0, _TARGET_NONE, positive)
 
 
 def _read_site(path: Path) -> tuple[np.ndarray, np.ndarray]:

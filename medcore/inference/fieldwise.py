@@ -6,7 +6,10 @@ computed once per field, so the first (widest) stage of a network costs one smal
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
+from scipy.special import expit
 
 from medcore.encoding import Encoding
 from medcore.inference.calibrator import Calibrator
@@ -56,6 +59,7 @@ class FieldwiseNetwork:
         self._first = np.hstack([first, linear.mean(axis=0)]).astype(np.float32)
         self._bias = np.append(bias.reshape(-1), linear_bias.mean()).astype(np.float32)
         self._shape = (members, units)
+        self._activation = _ACTIVATIONS[scores.model.get_layer("main_hidden_0").activation]
         depths = range(1, sum(name.startswith("main_hidden_") for name in layers))
         self._hidden = [layers[f"main_hidden_{depth}"] for depth in depths]
         head, head_bias = layers["main_head"]
@@ -76,8 +80,19 @@ class FieldwiseNetwork:
         """Run the deeper layers of all members and calibrate their mean."""
         sums += self._bias
         linear = sums[:, -1].copy()
-        hidden = np.maximum(sums[:, :-1], 0.0).reshape(len(sums), *self._shape).transpose(1, 0, 2)
+        hidden = self._activation(sums[:, :-1]).reshape(len(sums), *self._shape).transpose(1, 0, 2)
         for kernel, bias in self._hidden:
-            hidden = np.maximum(np.matmul(hidden, kernel) + bias, 0.0)
+            hidden = self._activation(np.matmul(hidden, kernel) + bias)
         deep = np.matmul(hidden, self._head[:, :, None]).mean(axis=0)[:, 0]
         return self._calibrator.probability(deep + self._head_bias + linear)
+
+
+def _relu(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0.0)
+
+
+def _silu(x: np.ndarray) -> np.ndarray:
+    return np.asarray(x * expit(x))
+
+
+_ACTIVATIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {"relu": _relu, "silu": _silu}

@@ -100,7 +100,8 @@ def study_interval(
 ) -> Coverage:
     """Measure the coverage of a recipe's interval and find the factor that reaches the nominal level.
 
-    The factor is chosen on the even studies and its coverage reported on the odd ones.
+    The factor is chosen on all studies; the coverage reported is cross-fitted: each half of the studies is
+    judged with the factor chosen on the other half.
     """
     population = make_population(condition, table, seed)
     recipe = replace(find_recipe(condition.id, recipe_name), repeats=1)
@@ -115,15 +116,23 @@ def study_interval(
             lo, hi = replace(calibrator, width=float(factor)).interval(score, refits)
             shares[i, j] = np.mean((lo <= limit) & (limit <= hi))
         progress(f"{condition.id} {recipe_name} study {i + 1}: plain coverage {shares[i, _plain_index()]:.3f}")
-    factor = find_factor(shares[0::2].mean(axis=0))
-    column = int(np.argmin(np.abs(_FACTORS - factor)))
     return Coverage(
-        width=round(factor, 2),
+        width=round(find_factor(shares.mean(axis=0)), 2),
         coverage_plain=float(shares[:, _plain_index()].mean()),
-        coverage=float(shares[1::2, column].mean()) if n_studies > 1 else float(shares[:, column].mean()),
+        coverage=cross_fitted_coverage(shares),
         n_studies=n_studies,
         n_points=_N_POINTS,
     )
+
+
+def cross_fitted_coverage(shares: np.ndarray) -> float:
+    """Return the coverage of each half of the studies, shape (n_studies, n_factors), at the other half's factor."""
+    halves = (shares[0::2], shares[1::2]) if len(shares) > 1 else (shares, shares)
+    judged = []
+    for teaching, held_out in (halves, halves[::-1]):
+        column = int(np.argmin(np.abs(_FACTORS - find_factor(teaching.mean(axis=0)))))
+        judged.append(held_out[:, column])
+    return float(np.concatenate(judged).mean())
 
 
 def find_factor(shares: np.ndarray) -> float:
