@@ -159,15 +159,23 @@ def _sweep_values(item: Field, studied: tuple[float, float], n_points: int) -> n
 
 
 def _distance(row: np.ndarray, cohort: np.ndarray, schema: Schema) -> np.ndarray:
-    """Mean squared difference in the fields known to both, shape (n,); 1 where none is."""
-    choice = np.array([item.kind is FieldKind.CHOICE for item in schema.inputs])
-    n_seen = np.maximum((~np.isnan(cohort)).sum(axis=0), 1)
-    mean = np.nansum(cohort, axis=0) / n_seen
-    spread = np.sqrt(np.nansum((cohort - mean) ** 2, axis=0) / n_seen)
-    squared = ((cohort - row) / np.where(spread > 0, spread, 1.0)) ** 2
-    squared = np.where(choice & ~np.isnan(squared), (cohort != row).astype(np.float64), squared)
-    shared = (~np.isnan(squared)).sum(axis=1)
-    return np.where(shared > 0, np.nansum(squared, axis=1) / np.maximum(shared, 1), 1.0)
+    """Return the mean squared difference in the patient's known fields, shape (n,); 0 where none is known.
+
+    A field that the made-up patient lacks counts what it would on average: one plus the square of the
+    patient's own distance from the mean (a choice: 1).
+    """
+    known = np.flatnonzero(~np.isnan(row))
+    total = np.zeros(len(cohort))
+    for index in known.tolist():
+        column = cohort[:, index]
+        blank = np.isnan(column)
+        if schema.inputs[index].kind is FieldKind.CHOICE:
+            total += blank | (column != row[index])
+        elif not blank.all():
+            spread = max(float(column[~blank].std()), 1e-12)
+            own = (row[index] - float(column[~blank].mean())) / spread
+            total += np.where(blank, 1.0 + own**2, (np.where(blank, 0.0, column - row[index]) / spread) ** 2)
+    return total / max(len(known), 1)
 
 
 def _weighted_range(p: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
