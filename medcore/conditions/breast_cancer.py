@@ -33,8 +33,7 @@ _MEASURES: dict[str, tuple[str, int, str, tuple[float, float], float]] = {
     "fractal_dimension": ("", 4, "Roughness of the outline at several scales, less 1.", (0.01, 0.7), 0.1),
 }
 # Required: the three measures with which the study's own classifier (one plane) reached 97.5 % in cross-validation
-# (Street, Wolberg and Mangasarian 1993). The image program gives all thirty at once, so blanks are rare; a few are
-# hidden in training so that a blank field is not a surprise.
+# (Street, Wolberg and Mangasarian 1993). The image program gives all thirty at once, so blanks are rare.
 _REQUIRED = frozenset({"texture_mean", "area_worst", "smoothness_worst"})
 # Skewed to the right with a floor of 0: logarithm, with an offset where 0 occurs.
 _LOG_OFFSET = {"concavity": 0.01, "concave_points": 0.005}

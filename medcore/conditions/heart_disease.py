@@ -33,7 +33,7 @@ _GLUCOSE_LIMIT = 120.0
 _NOT_A_SITE = "Not entered counts neither way."
 
 # Required: age, sex and the kind of chest pain, which the study has of everybody and every referral states.
-# All else may be blank and is hidden from training at random, so that a blank is an everyday case.
+# All else may be blank; what only one centre measured is also hidden from training at random, without a gap flag.
 # Measurement error, 1 SD: pressure between visits, Stergiou et al. 2002, Am J Hypertens; cholesterol, within-person
 # plus analytical variation, Ricos et al. 1999, Scand J Clin Lab Invest 59:491; exercise readings: repeated tests
 # within weeks, Sullivan et al. 1984, Chest 86:375 (peak rate about 6/min, ST level about 0.3 mm).
