@@ -13,11 +13,11 @@ from html import escape
 import streamlit as st
 
 from medcore.records import Field, FieldKind, Role, UnitQuestion
+from medcore.records.paste import read_paste
 from medcore.services import clinic
 from medcore.services.clinic import FormReading
 from medcore.services.house import Condition
 from medcore.ui import state, units, wording
-from medcore.ui.paste import parse_text
 from medcore.ui.state import Draft
 
 __all__ = ["form_fields", "show"]
@@ -254,16 +254,17 @@ def _read_paste(condition: Condition) -> None:
     text = st.session_state.get(state.PASTE_KEY) or ""
     if not text.strip():
         return
-    fields = form_fields(condition)
-    pasted = parse_text(text, fields)
+    pasted = read_paste(condition.schema, text)
+    values = {item.field: item.text for item in pasted.understood}
     state.remember(condition.id, "paste")
     draft = state.get_draft(condition.id)
-    state.put_values(draft, fields, pasted.values)
-    for name in pasted.values:
-        draft.pending.pop(name, None)
-        draft.keep.pop(name, None)
-    draft.units.update(pasted.units)
-    draft.paste = state.PasteReport(understood=len(pasted.values), ignored=pasted.ignored)
+    state.put_values(draft, form_fields(condition), values)
+    for item in pasted.understood:
+        draft.pending.pop(item.field, None)
+        draft.keep.pop(item.field, None)
+        if item.unit is not None:
+            draft.units[item.field] = item.unit
+    draft.paste = state.PasteReport(understood=len(values), ignored=pasted.ignored)
     st.session_state[state.PASTE_KEY] = ""
 
 

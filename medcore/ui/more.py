@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from medcore.errors import MedcoreError
 from medcore.figures.icons import render_icons
@@ -26,6 +28,7 @@ PREVALENCE = "Prevalence"
 PICTURE = "100 people"
 STABILITY = "Is this explanation stable?"
 OPEN_KEY = "more"
+_CARD_PAGE = "pages/governance/models.py"
 _SWEEP_KEY = "mc_sweep"
 
 
@@ -51,7 +54,8 @@ def show(house: House, condition: Condition, facts: ModelFacts, reading: FormRea
             _PARTS[chosen](part)
     with st.container(key="facts", horizontal=True, vertical_alignment="center"):
         st.html(f'<p class="mc-facts">{panel.embolden(condition.facts_line)}</p>')
-        st.page_link("pages/governance/models.py", label="Model facts", query_params={"condition": condition.id})
+        with contextlib.suppress(StreamlitAPIException):  # a page run without its router has no other pages
+            st.page_link(_CARD_PAGE, label="Model facts", query_params={"condition": condition.id})
 
 
 def _show_reacts(part: _Part) -> None:

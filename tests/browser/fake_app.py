@@ -7,13 +7,13 @@ from pathlib import Path
 import streamlit as st
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "ui")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-import fakes  # noqa: E402
+import fake_models  # noqa: E402
 
 from medcore.ui import runtime, server  # noqa: E402
 
-runtime.use(fakes.make_house(Path(tempfile.mkdtemp())))
+runtime.use(fake_models.make_house(Path(tempfile.mkdtemp())))
 app = st.App(
     str(ROOT / "streamlit_app.py"), lifespan=server.lifespan, routes=server.ROUTES, middleware=server.MIDDLEWARE
 )

@@ -1,0 +1,34 @@
+import fake_models
+
+from medcore.errors import IntegrityError
+
+
+def test_lists_every_model_with_intervals_version_and_hash(open_page, read):
+    test = open_page("governance/models")
+    html = read(test)
+    assert not test.exception
+    assert "Made-up logistic" in html
+    assert "Made-up mlp" in html
+    assert "used on the Risk page" in html
+    assert "0.812<small>0.790–0.830</small>" in html
+    assert fake_models.SHA in html
+    assert "1.2" in html
+
+
+def test_shows_the_card_of_the_chosen_model(open_page, read):
+    test = open_page("governance/models")
+    assert any("## Purpose" in item.value for item in test.markdown)
+    test.selectbox(key="card_diabetes").set_value("diabetes-mlp").run()
+    assert not test.exception
+    assert "diabetes-mlp" in read(test)
+
+
+def test_names_refused_bundles_and_serves_the_others(open_page, read):
+    catalog = fake_models.FakeCatalog(problems={"broken": IntegrityError("model.keras is not the released file")})
+    html = read(open_page("governance/models", catalog=catalog))
+    assert "broken: model.keras is not the released file" in html
+    assert "Made-up logistic" in html
+
+
+def test_says_when_there_is_no_model(open_page, read):
+    assert "no usable model" in read(open_page("governance/models", catalog=fake_models.FakeCatalog(empty=True)))
