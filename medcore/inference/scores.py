@@ -85,8 +85,8 @@ class KerasScores:
 class LinearScores:
     """Logistic regressions, each behind its own scaler, folded into one matrix per group.
 
-    ``model.skops`` holds ``{"main": [Pipeline, ...], "refits": [Pipeline, ...]}`` with the steps scaler
-    (centre and scale of observed values), blank filler (0) and ``LogisticRegression``.
+    ``model.skops`` holds ``{"main": [[StandardScaler, LogisticRegression], ...], "refits": [...]}``; between
+    the two a blank is 0, the mean of the observed.
     """
 
     def __init__(self, parts: dict[str, list[Any]], encoding: Encoding) -> None:
@@ -123,13 +123,14 @@ class LinearScores:
 class KernelScores:
     """Support vector machines on one shared Nystroem map of made-up centres.
 
-    ``model.skops`` holds ``{"prepare": Pipeline, "map": Nystroem, "main": [LinearSVC, ...], "refits": [...]}``;
-    folded into one kernel product with the centres.
+    ``model.skops`` holds ``{"scaler": StandardScaler, "map": Nystroem, "main": [LinearSVC, ...], "refits":
+    [...]}``; folded into one kernel product with the centres.
     """
 
     def __init__(self, parts: dict[str, Any], encoding: Encoding) -> None:
         self.encoding = encoding
-        self._prepare = parts["prepare"]
+        scaler = parts["scaler"]
+        self._mean, self._scale = np.asarray(scaler.mean_), np.asarray(scaler.scale_)
         nystroem = parts["map"]
         self._centers = np.asarray(nystroem.components_, dtype=np.float64)
         self._gamma = float(nystroem.gamma)
@@ -154,7 +155,7 @@ class KernelScores:
         return _in_chunks(lambda rows: self._kernel(rows) @ self._refits + self._refit_intercepts, X, _TREE_CHUNK, None)
 
     def _kernel(self, X: np.ndarray) -> np.ndarray:
-        rows = self._prepare.transform(self.encoding.encode(X, blank=np.nan))
+        rows = np.nan_to_num((self.encoding.encode(X, blank=np.nan) - self._mean) / self._scale, copy=False)
         squared = (
             (rows**2).sum(axis=1)[:, None] + (self._centers**2).sum(axis=1)[None, :] - 2.0 * rows @ self._centers.T
         )
@@ -201,11 +202,10 @@ class ForestScores:
         return _logit(middle + np.sqrt(share) * (bags - middle))
 
 
-def _fold_linear(pipelines: list[Any]) -> tuple[np.ndarray, np.ndarray]:
+def _fold_linear(pairs: list[Any]) -> tuple[np.ndarray, np.ndarray]:
     """Return the matrix (2 * width, k) on [encoded, observed] columns and the intercepts (k,)."""
     columns, intercepts = [], []
-    for pipeline in pipelines:
-        scaler, linear = pipeline[0], pipeline[-1]
+    for scaler, linear in pairs:
         weights = linear.coef_.ravel() / scaler.scale_
         columns.append(np.concatenate([weights, -weights * scaler.mean_]))
         intercepts.append(float(linear.intercept_[0]))

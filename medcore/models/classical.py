@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.impute import SimpleImputer
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
@@ -29,6 +27,8 @@ __all__ = [
     "fit_kernel_map",
     "fit_logistic",
     "hide_fields",
+    "split_fractions",
+    "standardise",
 ]
 
 _LEAST_EIGENVALUE = 1e-4
@@ -66,8 +66,15 @@ class ForestPlan:
     features: str | float = "sqrt"
 
 
-def fit_logistic(Z: np.ndarray, target: np.ndarray, weight: np.ndarray, plan: LogisticPlan) -> Pipeline:
-    """Fit scaler, blank filler and logistic regression.
+def standardise(scaler: StandardScaler, Z: np.ndarray) -> np.ndarray:
+    """Centre and scale observed values; a blank (NaN) becomes 0, the mean of the observed."""
+    return np.nan_to_num(scaler.transform(Z), copy=False)
+
+
+def fit_logistic(
+    Z: np.ndarray, target: np.ndarray, weight: np.ndarray, plan: LogisticPlan
+) -> tuple[StandardScaler, LogisticRegression]:
+    """Fit a scaler and a logistic regression on its output.
 
     Parameters
     ----------
@@ -76,18 +83,18 @@ def fit_logistic(Z: np.ndarray, target: np.ndarray, weight: np.ndarray, plan: Lo
     target, weight : arrays, shape (n,)
         Target in [0, 1]; weight >= 0.
     """
-    prepare = _fit_preparation(Z, weight)
-    rows, labels, counts = split_fractions(prepare.transform(Z), target, weight)
+    scaler = _fit_scaler(Z, weight)
+    rows, labels, counts = split_fractions(standardise(scaler, Z), target, weight)
     model = LogisticRegression(C=plan.inverse_penalty, solver="newton-cholesky", max_iter=200)
     model.fit(rows, labels, sample_weight=counts)
-    return Pipeline([*prepare.steps, ("logistic", model)])
+    return scaler, model
 
 
-def fit_kernel_map(Z: np.ndarray, weight: np.ndarray, plan: KernelPlan, seed: int) -> tuple[Pipeline, Nystroem]:
+def fit_kernel_map(Z: np.ndarray, weight: np.ndarray, plan: KernelPlan, seed: int) -> tuple[StandardScaler, Nystroem]:
     """Fit the scaler and the Nystroem map on k-means centres (Williams and Seeger, 2001)."""
-    prepare = _fit_preparation(Z, weight)
+    scaler = _fit_scaler(Z, weight)
     used = weight > 0
-    rows = prepare.transform(Z[used])
+    rows = standardise(scaler, Z[used])
     count = max(2, min(plan.centers, int(used.sum()) // 8))
     means = KMeans(count, n_init=1, max_iter=30, random_state=seed).fit(rows)
     sizes = np.bincount(means.labels_, minlength=count)
@@ -101,7 +108,7 @@ def fit_kernel_map(Z: np.ndarray, weight: np.ndarray, plan: KernelPlan, seed: in
     mapping.normalization_ = root
     mapping.component_indices_ = np.arange(len(centers))
     mapping.n_features_in_ = rows.shape[1]
-    return prepare, mapping
+    return scaler, mapping
 
 
 def fit_kernel_machine(features: np.ndarray, target: np.ndarray, weight: np.ndarray, plan: KernelPlan) -> LinearSVC:
@@ -172,14 +179,12 @@ def split_fractions(
     return doubled[kept], labels[kept], both[kept]
 
 
-def _fit_preparation(Z: np.ndarray, weight: np.ndarray) -> Pipeline:
+def _fit_scaler(Z: np.ndarray, weight: np.ndarray) -> StandardScaler:
     used = weight > 0
     scaler = StandardScaler().fit(Z[used], sample_weight=weight[used])
     scaler.scale_ = np.where(np.isfinite(scaler.scale_) & (scaler.scale_ > 0), scaler.scale_, 1.0)
     scaler.mean_ = np.nan_to_num(scaler.mean_)
-    filler = SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True)
-    filler.fit(scaler.transform(Z[used]))
-    return Pipeline([("scale", scaler), ("fill", filler)])
+    return scaler
 
 
 def _grow(Z: np.ndarray, target: np.ndarray, weight: np.ndarray, plan: ForestPlan, seed: int) -> Any:

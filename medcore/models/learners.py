@@ -166,11 +166,12 @@ def _learn_logistic(plan: classical.LogisticPlan, rows: LearningRows) -> Learnt:
 
     def held_out(X: np.ndarray) -> np.ndarray:
         Z = rows.encoding.encode(X, blank=np.nan)
-        return rows.held_out(np.column_stack([member.decision_function(Z) for member in members]))
+        columns = [model.decision_function(classical.standardise(scaler, Z)) for scaler, model in members]
+        return rows.held_out(np.column_stack(columns))
 
     return Learnt(
         held_out_scores=held_out,
-        parts={"main": shipped, "refits": refits},
+        parts={"main": [list(pair) for pair in shipped], "refits": [list(pair) for pair in refits]},
         n_refits=len(refits),
         n_parameters=len(shipped) * (data.Z.shape[1] + 1),
     )
@@ -181,13 +182,13 @@ def _learn_kernel(plan: classical.KernelPlan, rows: LearningRows) -> Learnt:
 
     def fit(weight: np.ndarray, seed: int) -> tuple[Any, Any, Any]:
         spread = data.weight(weight)
-        prepare, mapping = classical.fit_kernel_map(data.Z, spread, plan, seed)
-        features = mapping.transform(prepare.transform(data.Z))
-        return prepare, mapping, classical.fit_kernel_machine(features, data.target, spread, plan)
+        scaler, mapping = classical.fit_kernel_map(data.Z, spread, plan, seed)
+        features = mapping.transform(classical.standardise(scaler, data.Z))
+        return scaler, mapping, classical.fit_kernel_machine(features, data.target, spread, plan)
 
     members = [fit(weight, rows.seed + i) for i, weight in enumerate(rows.member_weights())]
-    prepare, mapping, main = fit(rows.weight, rows.seed)
-    features = mapping.transform(prepare.transform(data.Z))
+    scaler, mapping, main = fit(rows.weight, rows.seed)
+    features = mapping.transform(classical.standardise(scaler, data.Z))
     refits = [
         classical.fit_kernel_machine(features, data.target, data.weight(weight), plan)
         for weight in rows.refit_weights()
@@ -195,12 +196,15 @@ def _learn_kernel(plan: classical.KernelPlan, rows: LearningRows) -> Learnt:
 
     def held_out(X: np.ndarray) -> np.ndarray:
         Z = rows.encoding.encode(X, blank=np.nan)
-        columns = [svc.decision_function(nys.transform(prep.transform(Z))) for prep, nys, svc in members]
+        columns = [
+            machine.decision_function(mapped.transform(classical.standardise(scale, Z)))
+            for scale, mapped, machine in members
+        ]
         return rows.held_out(np.column_stack(columns))
 
     return Learnt(
         held_out_scores=held_out,
-        parts={"prepare": prepare, "map": mapping, "main": [main], "refits": refits},
+        parts={"scaler": scaler, "map": mapping, "main": [main], "refits": refits},
         n_refits=len(refits),
         n_parameters=int(mapping.components_.size + main.coef_.size + 1),
     )
