@@ -170,13 +170,25 @@ def train(
     data: Annotated[Path | None, typer.Option(metavar="PATH", help="Folder of the public data sets.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the bundles.")] = None,
+    study_intervals: Annotated[
+        int, typer.Option(min=0, metavar="N", help="First measure the interval's coverage in N simulated studies.")
+    ] = 0,
 ) -> None:
     """Train, calibrate, evaluate and write the bundles of a condition."""
     _quiet_tensorflow()
     from medcore.config import read_settings
-    from medcore.services import training
+    from medcore.services import interval_study, training
 
     settings = read_settings()
+    if study_intervals:
+        interval_study.study_intervals(
+            condition,
+            recipe=model,
+            data_dir=data or settings.training_data_dir,
+            n_studies=study_intervals,
+            seed=seed,
+            progress=_say,
+        )
     training.train(
         condition,
         recipe=model,

@@ -108,4 +108,4 @@ def _soft_target(hba1c: np.ndarray, told: np.ndarray) -> np.ndarray:
     """Grade how far the HbA1c lies beyond the criterion; the diagnosed stay diabetic whatever treatment did to it."""
     level = np.nan_to_num(hba1c, nan=_HBA1C_DIABETES)
     target = 1.0 / (1.0 + np.exp(-(level - _HBA1C_DIABETES) / _HBA1C_WIDTH))
-    return np.where(told, np.maximum(target, _TOLD_TARGET), target)
+    return np.asarray(np.where(told, np.maximum(target, _TOLD_TARGET), target))

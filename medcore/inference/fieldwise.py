@@ -38,7 +38,7 @@ class FieldwiseLogistic:
 
     def field_terms(self, X: np.ndarray) -> np.ndarray:
         """Return each field's part of the logit, shape (n, n_fields, 1)."""
-        return self._scores.field_logits(X)[:, :, None]
+        return np.asarray(self._scores.field_logits(X)[:, :, None])
 
     def finish(self, sums: np.ndarray) -> np.ndarray:
         """Add the intercept and calibrate."""
@@ -88,7 +88,7 @@ class FieldwiseNetwork:
 
 
 def _relu(x: np.ndarray) -> np.ndarray:
-    return np.maximum(x, 0.0)
+    return np.asarray(np.maximum(x, 0.0))
 
 
 def _silu(x: np.ndarray) -> np.ndarray:

@@ -68,7 +68,7 @@ class ForestPlan:
 
 def standardise(scaler: StandardScaler, Z: np.ndarray) -> np.ndarray:
     """Centre and scale observed values; a blank (NaN) becomes 0, the mean of the observed."""
-    return np.nan_to_num(scaler.transform(Z), copy=False)
+    return np.asarray(np.nan_to_num(scaler.transform(Z), copy=False))
 
 
 def fit_logistic(

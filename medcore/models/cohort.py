@@ -208,11 +208,10 @@ def _latent_correlation(scores: np.ndarray) -> np.ndarray:
     n = np.maximum(pairs, 1.0)
     mean_i = (filled.T @ known) / n
     covariance = (filled.T @ filled) / n - mean_i * mean_i.T
-    variance = np.where(known.any(axis=0), np.nanvar(np.where(known, scores, np.nan), axis=0, where=known), 0.0)
-    weight = np.sqrt(variance)
+    variance = np.maximum(np.diag(covariance), 0.0)
     scale = np.outer(variance, variance)
     raw = np.where((scale > 1e-9) & (pairs >= 20), covariance / np.maximum(scale, 1e-9), 0.0)
-    raw = np.clip(np.where(weight[:, None] * weight > 0, raw, 0.0), -_STRONGEST, _STRONGEST)
+    raw = np.clip(raw, -_STRONGEST, _STRONGEST)
     np.fill_diagonal(raw, 1.0)
     roots, axes = np.linalg.eigh((raw + raw.T) / 2)
     positive = (axes * np.maximum(roots, 1e-4)) @ axes.T

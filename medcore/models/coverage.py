@@ -70,7 +70,7 @@ def find_coverage(condition: str, recipe: str) -> Coverage:
     except (KeyError, TypeError) as error:
         raise ArtifactError(
             f"the interval study has not been run for {condition} {recipe}: run medcore train {condition} "
-            f"--model {recipe} --study-intervals first"
+            f"--model {recipe} --study-intervals 6"
         ) from error
 
 

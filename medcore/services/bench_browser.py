@@ -30,6 +30,7 @@ __all__ = ["measure_pages"]
 _STARTS = 5
 _EDITS = 15
 _HELLO = "import streamlit as st\nvalue = st.slider('value', 0, 100, 50, key='value')\nst.write(f'value is {value}')\n"
+_SLIDER = "[data-testid=stSlider] input"
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 _WAIT_MS = 60_000
 _MODEL_WAIT_MS = 180_000
@@ -50,7 +51,7 @@ def measure_pages(settings: Settings) -> Iterator[Row]:
         raise MedcoreError("needs chromium and playwright: install chromium and medcore[test]")
     if not Catalog(settings.models_dir).models():
         raise MedcoreError("there are no bundles to measure")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import Error, sync_playwright
 
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         hello = Path(folder) / "hello.py"
@@ -58,6 +59,8 @@ def measure_pages(settings: Settings) -> Iterator[Row]:
         browser = playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
         try:
             yield from _measure(browser, _Launcher(hello, Path(folder)))
+        except Error as error:
+            raise MedcoreError(f"the browser gave up: {error.message.splitlines()[0]}") from error
         finally:
             browser.close()
 
@@ -110,7 +113,7 @@ class _Launcher:
 def _measure(browser: Any, launcher: _Launcher) -> Iterator[Row]:
     slow, quick = [], []
     for _ in range(_STARTS):
-        quick.append(_time_start(browser, launcher.hello, "[data-testid=stSlider] [role=slider]"))
+        quick.append(_time_start(browser, launcher.hello, _SLIDER))
         slow.append(_time_start(browser, launcher.medcore, ".st-key-form input:not([disabled])"))
     name = f"server start to first usable page, median of {_STARTS}"
     yield name, statistics.median(slow), statistics.median(quick), "hello-world Streamlit page"
@@ -126,7 +129,7 @@ def _time_start(browser: Any, serve: Callable[[], Any], selector: str) -> float:
     start = time.perf_counter()
     with serve() as address, _fresh_page(browser) as page:
         page.goto(address, timeout=_WAIT_MS)
-        page.wait_for_selector(selector, timeout=_WAIT_MS)
+        page.wait_for_selector(selector, state="attached", timeout=_WAIT_MS)
         return time.perf_counter() - start
 
 
@@ -134,8 +137,8 @@ def _time_slider(browser: Any, address: str) -> list[float]:
     with _fresh_page(browser) as page:
         page.goto(address, timeout=_WAIT_MS)
         page.wait_for_selector("text=value is 50", timeout=_WAIT_MS)
-        page.locator("[role=slider]").first.focus()
-        text = "document.querySelector('[data-testid=stMarkdown]').innerText"
+        page.locator(_SLIDER).first.focus()
+        text = "[...document.querySelectorAll('[data-testid=stMarkdown]')].map(e => e.innerText).join()"
         return [_time_change(page, text, lambda: page.keyboard.press("ArrowRight")) for _ in range(_EDITS)]
 
 

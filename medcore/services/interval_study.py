@@ -9,22 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from scipy.special import expit
 
+from medcore.conditions.catalog import find_condition
 from medcore.conditions.condition import Condition
 from medcore.datasets.table import TrainingTable
 from medcore.encoding import Encoding
 from medcore.inference.calibrator import Calibrator
-from medcore.models.coverage import Coverage
+from medcore.models.coverage import Coverage, record_coverage
 from medcore.models.learners import KerasRecipe, Recipe
-from medcore.models.recipes import find_recipe
+from medcore.models.recipes import SIMPLEST_FIRST, find_recipe
 from medcore.models.stacks import TrainedStack, train_stack
 from medcore.records import FieldKind
-from medcore.services.training import calibrate, judge, learn_parts, make_rows
+from medcore.services.training import calibrate, judge, learn_parts, make_rows, say
 
-__all__ = ["Population", "find_factor", "make_population", "study_interval"]
+__all__ = ["Population", "find_factor", "make_population", "study_interval", "study_intervals"]
 
 _JITTER = 0.15
 _N_LIMIT = 30_000
@@ -89,6 +91,24 @@ def make_population(condition: Condition, table: TrainingTable, seed: int) -> Po
     return Population(table=studied, condition=condition, generator=stack)
 
 
+def study_intervals(
+    condition_id: str,
+    *,
+    recipe: str | None = None,
+    data_dir: Path,
+    n_studies: int,
+    seed: int,
+    progress: Callable[[str], None] = say,
+) -> None:
+    """Study one recipe or all recipes of a condition and keep what was found for training."""
+    condition = find_condition(condition_id)
+    table = condition.load_training(data_dir)
+    for name in (recipe,) if recipe else SIMPLEST_FIRST:
+        coverage = study_interval(condition, table, name, n_studies=n_studies, seed=seed, progress=progress)
+        record_coverage(condition.id, name, coverage)
+        progress(f"{condition.id} {name}: {coverage.describe()}")
+
+
 def study_interval(
     condition: Condition,
     table: TrainingTable,
@@ -96,7 +116,7 @@ def study_interval(
     *,
     n_studies: int,
     seed: int,
-    progress: Callable[[str], None] = print,
+    progress: Callable[[str], None] = say,
 ) -> Coverage:
     """Measure the coverage of a recipe's interval and find the factor that reaches the nominal level.
 
