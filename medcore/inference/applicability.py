@@ -37,7 +37,7 @@ WITHHELD_PERCENTILE = 99.9
 
 _WITHHOLDING = frozenset({"outside_possible", "population", "required_missing"})
 _CAUTION_BUDGET = 0.055
-_RARE_SD = 0.218  # sqrt(.05 * .95): a choice seen in fewer than 5 % does not count as more unusual than that
+_RARE_SD = 0.3  # sqrt(.1 * .9): a choice made by fewer than one in ten does not count as more unusual than that
 _WIDEST = 20.0
 _GRID = np.linspace(0.0, 0.9, 46)
 _TAIL_FROM = 0.9
@@ -434,12 +434,14 @@ def _shrunk_covariance(Z: np.ndarray) -> np.ndarray:
     """Shrink the pairwise covariance of standardised columns (NaN = unknown) towards the scaled identity.
 
     The share of the target is Ledoit and Wolf's, with the variance of each entry taken over the
-    rows that know both columns. Eigenvalues are floored, since pairwise matrices may not be positive.
+    rows that know both columns. Variances below 1 (rare choices, whose scale has a floor) count as 1.
+    Eigenvalues are floored, since pairwise matrices may not be positive.
     """
     known = ~np.isnan(Z)
     filled = np.where(known, Z, 0.0)
     n = np.maximum(known.T.astype(np.float64) @ known, 1.0)
     sample = (filled.T @ filled) / n
+    np.fill_diagonal(sample, np.maximum(np.diag(sample), 1.0))
     spread = np.maximum((filled**2).T @ (filled**2) / n - sample**2, 0.0) / n
     target = np.eye(len(sample)) * np.trace(sample) / max(len(sample), 1)
     away = ((sample - target) ** 2).sum()
