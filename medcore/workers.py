@@ -51,6 +51,7 @@ _IDLE_CHECK_S = 0.5
 _CLOSE_GRACE_S = 2.0
 _BACKOFF_FIRST_S = 0.1
 _BACKOFF_LONGEST_S = 30.0
+_BACKOFF_UNASKED = 10
 _LOG_LINES_PER_CHILD = 200
 _LOG_LINE_LENGTH = 300
 _PR_SET_PDEATHSIG = 1
@@ -129,6 +130,7 @@ class Worker:
         self._child: _Child | None = None
         self._closing = False
         self._thread: threading.Thread | None = None
+        self._failure: MedcoreError | None = None
 
     def start(self) -> None:
         """Start the child without waiting for it; later calls do nothing."""
@@ -150,6 +152,11 @@ class Worker:
         with self._changed:
             self._changed.wait_for(lambda: self._closing or self.ready(), timeout_s)
         return self.ready()
+
+    @property
+    def failure(self) -> MedcoreError | None:
+        """Why the last start failed; None after a good one and before the first has ended."""
+        return self._failure
 
     @property
     def pid(self) -> int | None:
@@ -248,18 +255,20 @@ class Worker:
                 child = self._launch()
             except MedcoreError as error:
                 failures += 1
+                self._failure = error
                 self._refuse_waiting(error)
                 continue
+            self._failure = None
             answered = self._serve(child)
             failures = 0 if answered else failures + 1
 
     def _pause(self, failures: int) -> bool:
-        """Back off after failures, then wait until somebody asks; return False when closing."""
+        """Back off after failures, longer while nobody asks; return False when closing."""
         if failures:
             delay_s = min(_BACKOFF_FIRST_S * 2 ** min(failures - 1, 16), _BACKOFF_LONGEST_S)
             with self._changed:
                 self._changed.wait_for(lambda: self._closing, delay_s)
-                self._changed.wait_for(lambda: self._closing or self._waiting)
+                self._changed.wait_for(lambda: self._closing or self._waiting, _BACKOFF_UNASKED * delay_s)
         return not self._closing
 
     def _launch(self) -> _Child:

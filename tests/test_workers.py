@@ -242,7 +242,15 @@ def test_a_failed_start_is_tried_again(tmp_path):
     with make(options={"fail": "first", "mark": str(tmp_path / "mark")}) as worker:
         with pytest.raises(WorkerDiedError):
             worker.request("echo")
+        assert isinstance(worker.failure, WorkerDiedError)
         assert worker.request("echo", {"next": 1})[0] == {"next": 1}
+        assert worker.failure is None
+
+
+def test_a_failed_start_is_tried_again_even_when_nobody_asks(tmp_path):
+    with make(options={"fail": "first", "mark": str(tmp_path / "mark")}) as worker:
+        assert worker.wait_ready(30)
+        assert (tmp_path / "mark").exists()
 
 
 def test_an_unknown_handler_is_an_error():

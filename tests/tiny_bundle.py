@@ -79,11 +79,7 @@ def _standardise(column):
 
 def _fit(encoding, X, y, weight):
     plan = LogisticPlan(inverse_penalty=1.0)
-    pipeline = fit_logistic(encoding.encode(X, blank=np.nan), y.astype(float), weight.astype(float), plan)
-    filler = vars(pipeline.named_steps["fill"])
-    for name in [name for name, value in filler.items() if isinstance(value, np.dtype)]:
-        del filler[name]  # not among the types a bundle may hold
-    return pipeline
+    return list(fit_logistic(encoding.encode(X, blank=np.nan), y.astype(float), weight.astype(float), plan))
 
 
 def _answer(rows, scores, calibrator):
