@@ -12,8 +12,8 @@ import streamlit as st
 __all__ = ["show"]
 
 _HTML = """
-<button type="button" class="mc-copy" hidden>Copy for the notes <kbd>Alt+K</kbd></button>
 <span class="mc-done" aria-hidden="true"></span>
+<button type="button" class="mc-copy" hidden>Copy for the notes <kbd>Alt+K</kbd></button>
 <div class="mc-live" role="status" aria-live="polite"></div>
 """
 _CSS = """
@@ -22,7 +22,7 @@ button { font: inherit; font-size: 14px; color: #0B5CAD; background: #fff; borde
 button:hover { border-color: #0B5CAD; }
 button:focus-visible { outline: 2px solid #0B5CAD; outline-offset: 2px; }
 kbd { font: inherit; font-size: 13px; color: #566173; margin-left: 6px; }
-.mc-done { font-size: 14px; color: #566173; margin-left: 10px; }
+.mc-done { font-size: 14px; color: #566173; margin-right: 8px; }
 .mc-live { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 """
 _JS = """
@@ -93,4 +93,6 @@ def show(*, copy: str = "", announce: str = "", opened: str = "") -> None:
     global _component
     if _component is None:
         _component = st.components.v2.component("medcore_bridge", html=_HTML, css=_CSS, js=_JS)
-    _component(key="bridge", data={"copy": copy, "announce": announce, "opened": opened}, height="content")
+    _component(
+        key="bridge", data={"copy": copy, "announce": announce, "opened": opened}, width="content", height="content"
+    )

@@ -53,9 +53,9 @@ def show(house: House, condition: Condition, facts: ModelFacts, reading: FormRea
         if chosen in names:
             _PARTS[chosen](part)
     with st.container(key="facts", horizontal=True, vertical_alignment="center"):
-        st.html(f'<p class="mc-facts">{panel.embolden(condition.facts_line)}</p>')
+        st.html(panel.render_facts(condition.facts_line))
         with contextlib.suppress(StreamlitAPIException):  # a page run without its router has no other pages
-            st.page_link(_CARD_PAGE, label="Model facts", query_params={"condition": condition.id})
+            st.page_link(_CARD_PAGE, label="Card", query_params={"condition": condition.id})
 
 
 def _show_reacts(part: _Part) -> None:

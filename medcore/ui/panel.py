@@ -14,7 +14,16 @@ from medcore.records import Field, PatientRecord, UnitQuestion
 from medcore.results import Assessment, Interval, Prediction, Reason, Status
 from medcore.ui import wording
 
-__all__ = ["ResultView", "Texts", "embolden", "render_blocked", "render_failed", "render_head", "render_needed"]
+__all__ = [
+    "ResultView",
+    "Texts",
+    "embolden",
+    "render_blocked",
+    "render_facts",
+    "render_failed",
+    "render_head",
+    "render_needed",
+]
 
 _STATE_WORDS = {Status.SCORED: "Scored", Status.CAUTION: "Caution", Status.WITHHELD: "Withheld"}
 _LEAST_CHANGE = 0.005
@@ -122,10 +131,15 @@ def render_failed(message: str) -> str:
     )
 
 
+def render_facts(facts_line: str) -> str:
+    """Return the line that says where the model comes from."""
+    return f'<p class="mc-facts">Model facts: {embolden(facts_line)}</p>'
+
+
 def _render_state(prediction: Prediction) -> str:
     status = prediction.status
     applied = prediction.applicability
-    known = f"{applied.n_known} of {applied.n_fields} fields" if applied.n_fields else ""
+    known = f"complete {applied.n_known} of {applied.n_fields} fields" if applied.n_fields else ""
     return (
         f'<p class="mc-state"><span class="mc-badge"><svg aria-hidden="true" width="16" height="16" '
         f'viewBox="0 0 16 16">{_SYMBOLS[status]}</svg>{_STATE_WORDS[status]}</span>'

@@ -54,7 +54,7 @@ def _describe_wait(condition: Condition, reading: FormReading) -> str:
 def _show_message(html: str, condition: Condition) -> None:
     st.html(html)
     bridge.show()
-    st.html(f'<p class="mc-facts">{panel.embolden(condition.facts_line)}</p>')
+    st.html(panel.render_facts(condition.facts_line))
 
 
 @st.fragment(run_every=_POLL_S)
