@@ -7,8 +7,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +18,14 @@ import numpy as np
 from medcore.conditions.catalog import find_condition
 from medcore.conditions.condition import Condition
 from medcore.config import read_settings
-from medcore.errors import IntegrityError
+from medcore.errors import ExplanationError, InputError, IntegrityError, MedcoreError, NotANumberError
 from medcore.explain.tabular import Explainer
 from medcore.inference.eligibility import find_reasons
 from medcore.inference.risk_model import RiskBatch, RiskModel
-from medcore.records import PatientRecord, read_record
+from medcore.records import FieldKind, PatientRecord, read_record
+from medcore.records.reading import check_possible
 from medcore.registry import Catalog
-from medcore.results import Explanation, MissingValueGain, ModelFacts, Prediction, Response
+from medcore.results import Explanation, MissingValueGain, ModelFacts, Prediction, Response, Status
 
 __all__ = ["Model", "list_models", "load_model"]
 
@@ -65,7 +68,11 @@ class Model:
         ------
         FieldError
             A value cannot be used (the first one found).
+        InputError
+            A record is neither a :class:`medcore.records.PatientRecord` nor a mapping.
         """
+        if isinstance(records, PatientRecord | Mapping | str | bytes) or not isinstance(records, Iterable):
+            raise InputError("predict takes a list of records; put a single record into a list")
         return tuple(self.predict_one(record) for record in records)
 
     def predict_one(self, record: Record) -> Prediction:
@@ -78,36 +85,99 @@ class Model:
         return self.risk_model.risk(X)
 
     def explain(self, record: Record, *, precision: float = 0.02) -> Explanation:
-        """Explain one record by SHAP values with a worst standard error of ``precision`` (probability units)."""
-        return self.explainer.explain(self._row(self._values(record)), precision=precision)
+        """Explain one record by SHAP values with a worst standard error of ``precision`` (probability units).
+
+        Raises
+        ------
+        FieldError, InputError
+            As :meth:`predict`.
+        ExplanationError
+            The score stands but could not be explained.
+        """
+        row = self._row(self._values(record))
+        with _explaining():
+            return self.explainer.explain(row, precision=precision)
+
+    def refine(self, record: Record, *, precision: float = 0.005) -> Explanation:
+        """Explain one record more exactly, with the stability of its five strongest fields; errors as :meth:`explain`."""
+        row = self._row(self._values(record))
+        with _explaining():
+            return self.explainer.explain(row, precision=precision, stability=True)
 
     def most_useful_missing(self, record: Record) -> MissingValueGain | None:
         """Return the blank field whose value could move the risk most; None if nothing is blank."""
-        return self.explainer.most_useful_missing(self._row(self._values(record)))
+        row = self._row(self._values(record))
+        with _explaining():
+            return self.explainer.most_useful_missing(row)
 
     def respond(self, record: Record, field: str) -> Response:
-        """Sweep one field over its studied range, all others as they are. Not a treatment effect."""
-        row = self._row(self._values(record))
-        studied = self.risk_model.manifest.studied[field]
-        return self.explainer.respond(row, field, studied, self._interval)
+        """Sweep one field over its studied range; only what it drags along moves. Not a treatment effect.
+
+        Raises
+        ------
+        FieldError, InputError
+            As :meth:`predict`, or the field cannot be swept, or this patient's score is withheld.
+        """
+        studied = self.risk_model.manifest.studied.get(field)
+        if studied is None:
+            raise InputError(f"{field!r} is not a number with a studied range", field=str(field))
+        values = self._values(record)
+        if self.predict_one(PatientRecord(values=values)).status is Status.WITHHELD:
+            raise InputError("the score is withheld for this patient, so there is nothing to sweep", field=field)
+
+        def linked(value: float) -> dict[str, float]:
+            return self.condition.linked_change(field, value, values)
+
+        with _explaining():
+            return self.explainer.respond(self._row(values), field, studied, self._interval, linked)
 
     def _interval(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         batch = self.risk_model.risk(X)
         return batch.p, batch.lo, batch.hi
 
     def _values(self, record: Record) -> dict[str, float]:
-        if not isinstance(record, PatientRecord):
+        if isinstance(record, PatientRecord):
+            values = _check_values(self.condition, record.values)
+        elif isinstance(record, Mapping):
             reading = read_record(self.condition.schema, record)
             if reading.errors:
                 raise reading.errors[0]
-            record = reading.record
-        values = dict(record.values)
+            values = dict(reading.record.values)
+        else:
+            raise InputError("a record is a PatientRecord or a mapping of field names to values")
         for name, value in self.condition.derive(values).items():
             values.setdefault(name, value)
         return values
 
     def _row(self, values: Mapping[str, float]) -> np.ndarray:
         return PatientRecord(values=values).to_row(self.condition.schema)
+
+
+def _check_values(condition: Condition, values: Mapping[str, float]) -> dict[str, float]:
+    """Return the known values of a record that was not read by us; keys that are no fields are ignored."""
+    checked: dict[str, float] = {}
+    for item in condition.schema.fields:
+        if item.name not in values:
+            continue
+        value = values[item.name]
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise NotANumberError(f"{item.label} must be a number in a record", field=item.name, value=repr(value))
+        if item.kind is FieldKind.CHOICE:
+            checked[item.name] = float(item.find_choice(float(value)).code)
+        else:
+            checked[item.name] = check_possible(item, float(value))
+    return checked
+
+
+@contextmanager
+def _explaining() -> Iterator[None]:
+    """Let typed errors through and turn any other failure into one: the score stands without its explanation."""
+    try:
+        yield
+    except MedcoreError:
+        raise
+    except Exception as error:
+        raise ExplanationError(f"explanation unavailable ({type(error).__name__}); the score stands") from error
 
 
 def list_models(condition: str | None = None, models_dir: Path | None = None) -> tuple[ModelFacts, ...]:

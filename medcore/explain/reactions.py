@@ -5,7 +5,7 @@ Both say how the formula reacts to another *measured* value, never what a treatm
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -14,10 +14,13 @@ from medcore.explain.scores import Score
 from medcore.records import Field, FieldKind, Schema
 from medcore.results import MissingValueGain, Response
 
-__all__ = ["IntervalScore", "missing_value_gains", "most_useful_missing", "sweep_response"]
+__all__ = ["IntervalScore", "LinkedChange", "missing_value_gains", "most_useful_missing", "sweep_response"]
 
 IntervalScore = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
 """Raw rows (n, n_fields) -> ``p, lo, hi``, each (n,)."""
+
+LinkedChange = Callable[[float], Mapping[str, float]]
+"""Value of the swept field -> inputs that move with it."""
 
 _BANDWIDTH = 0.5
 
@@ -91,8 +94,9 @@ def sweep_response(
     studied: tuple[float, float],
     *,
     n_points: int = 30,
+    linked: LinkedChange | None = None,
 ) -> Response:
-    """Sweep one field over its studied range, all other fields as they are.
+    """Sweep one field over its studied range, all other fields as they are or as they move with it.
 
     Parameters
     ----------
@@ -108,6 +112,8 @@ def sweep_response(
         Lower and upper end, canonical unit; not used for choices.
     n_points : int
         Number of equally spaced values.
+    linked : callable, optional
+        Value of the swept field -> other inputs that move with it (name -> value).
 
     Returns
     -------
@@ -127,6 +133,10 @@ def sweep_response(
     index = schema.input_names.index(name)
     rows = np.tile(row, (len(values), 1))
     rows[:, index] = values
+    if linked is not None:
+        for i, value in enumerate(values):
+            for other, moved in linked(float(value)).items():
+                rows[i, schema.input_names.index(other)] = moved
     p, lo, hi = (np.asarray(part, dtype=np.float64) for part in score_interval(rows))
     if not all(part.shape == values.shape and np.isfinite(part).all() for part in (p, lo, hi)):
         raise ExplanationError("the model did not return a number with a range for every value of the sweep")

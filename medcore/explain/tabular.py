@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from medcore.errors import InputError
-from medcore.explain.reactions import IntervalScore, most_useful_missing, sweep_response
+from medcore.explain.reactions import IntervalScore, LinkedChange, most_useful_missing, sweep_response
 from medcore.explain.scores import Background, FieldwiseScore, Score
 from medcore.explain.shapley import RowExplainer, TableExplainer
 from medcore.explain.stability import top_field_stability
@@ -78,7 +78,12 @@ class Explainer:
         return most_useful_missing(self._score, row, self._cohort, self._schema)
 
     def respond(
-        self, row: np.ndarray, field: str, studied: tuple[float, float], score_interval: IntervalScore
+        self,
+        row: np.ndarray,
+        field: str,
+        studied: tuple[float, float],
+        score_interval: IntervalScore,
+        linked: LinkedChange | None = None,
     ) -> Response:
-        """Sweep one field over its studied range, all others as they are. Not a treatment effect."""
-        return sweep_response(score_interval, row, self._schema, field, studied)
+        """Sweep one field over its studied range; only ``linked`` fields move with it. Not a treatment effect."""
+        return sweep_response(score_interval, row, self._schema, field, studied, linked=linked)

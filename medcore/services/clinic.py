@@ -15,10 +15,10 @@ from medcore.journal import Event, Journal
 from medcore.records import Field, FieldKind, PatientRecord, UnitQuestion, read_record
 from medcore.records.reading import find_unit_question
 from medcore.registry import Catalog
-from medcore.results import Applicability, Assessment, Prediction, Reason, Response, Status
+from medcore.results import Applicability, Assessment, Explanation, Prediction, Reason, Response, Status
 from medcore.services.gateway import Gateway
 
-__all__ = ["FormReading", "assess", "read_form", "respond", "withhold"]
+__all__ = ["FormReading", "assess", "read_form", "refine", "respond", "withhold"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,11 +158,14 @@ def respond(
     Raises
     ------
     InputError
-        The field may not be swept for this condition.
+        The field may not be swept for this condition, or this patient's score is withheld.
     """
     condition = find_condition(condition_id)
     if field_name not in condition.swept_fields:
         raise InputError(f"{field_name} cannot be swept: it is not offered for {condition.title}", field=field_name)
+    blocking = _blocking_reasons(condition, reading)
+    if blocking:
+        raise InputError(f"there is no score to sweep: {blocking[0].text}", field=blocking[0].field)
     response = gateway.respond(model_id, reading.record.values, field_name)
     journal.record(
         Event(
@@ -175,6 +178,31 @@ def respond(
         )
     )
     return response
+
+
+def refine(
+    condition_id: str,
+    model_id: str,
+    reading: FormReading,
+    *,
+    actor: str,
+    journal: Journal,
+    gateway: Gateway,
+) -> Explanation:
+    """Explain a scored patient more exactly, with the stability of the strongest fields; journalled first."""
+    condition = find_condition(condition_id)
+    explanation = gateway.refine(model_id, reading.record.values)
+    journal.record(
+        Event(
+            actor=actor,
+            action="refine",
+            condition=condition.id,
+            model_id=model_id,
+            outcome="explained",
+            input_hash=hash_values(reading.record.values),
+        )
+    )
+    return explanation
 
 
 def withhold(catalog: Catalog, model_id: str, reasons: tuple[Reason, ...]) -> Prediction:

@@ -36,5 +36,8 @@ class Gateway(Protocol):
     def assess(self, model_id: str, values: Mapping[str, float], *, precision: float = 0.02) -> ModelAnswer:
         """Score and explain one patient; ``precision`` is the worst standard error asked for."""
 
+    def refine(self, model_id: str, values: Mapping[str, float]) -> Explanation:
+        """Explain one patient more exactly, with the stability of the strongest fields."""
+
     def respond(self, model_id: str, values: Mapping[str, float], field: str) -> Response:
         """Sweep one field over its studied range."""

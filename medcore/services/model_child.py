@@ -9,19 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from medcore.errors import ArtifactError, MedcoreError
-from medcore.results import Prediction, Response
+from medcore.errors import ArtifactError, MedcoreError, UnknownNameError
+from medcore.results import Explanation, Prediction, Response
 from medcore.services.gateway import ModelAnswer
 from medcore.workers import Limits, Worker
 
 __all__ = ["ChildGateway", "LocalGateway", "make_handler"]
 
+_Answer = TypeVar("_Answer")
 _ANSWER: TypeAdapter[ModelAnswer] = TypeAdapter(ModelAnswer)
 _PREDICTION: TypeAdapter[Prediction] = TypeAdapter(Prediction)
+_EXPLANATION: TypeAdapter[Explanation] = TypeAdapter(Explanation)
 _RESPONSE: TypeAdapter[Response] = TypeAdapter(Response)
 
 
@@ -64,6 +66,13 @@ class LocalGateway:
         """Score and explain one patient."""
         return self._answer(self._model(model_id), values, precision)
 
+    def refine(self, model_id: str, values: Mapping[str, float]) -> Explanation:
+        """Explain one patient more exactly, with the stability of the strongest fields."""
+        from medcore.records import PatientRecord
+
+        explanation: Explanation = self._model(model_id).refine(PatientRecord(values=values))
+        return explanation
+
     def respond(self, model_id: str, values: Mapping[str, float], field: str) -> Response:
         """Sweep one field."""
         from medcore.records import PatientRecord
@@ -104,13 +113,15 @@ def make_handler(models_dir: str, threads: int = 0) -> Callable[[str, dict[str, 
     gateway.warm_up()
 
     def handle(op: str, payload: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
-        result = getattr(gateway, _OPERATIONS[op])(**payload)
+        if op not in _OPERATIONS:
+            raise UnknownNameError(f"the model process has no operation {op!r}", value=op)
+        result = getattr(gateway, op)(**payload)
         return {"result": asdict(result)}, []
 
     return handle
 
 
-_OPERATIONS = {"predict": "predict", "assess": "assess", "respond": "respond"}
+_OPERATIONS = frozenset({"assess", "predict", "refine", "respond"})
 
 
 def limit_threads(threads: int) -> None:
@@ -159,15 +170,19 @@ class ChildGateway:
 
     def predict(self, model_id: str, values: Mapping[str, float]) -> Prediction:
         """Score one patient."""
-        return _PREDICTION.validate_python(self._ask("predict", model_id=model_id, values=dict(values)))
+        return _read(_PREDICTION, self._ask("predict", model_id=model_id, values=dict(values)))
 
     def assess(self, model_id: str, values: Mapping[str, float], *, precision: float = 0.02) -> ModelAnswer:
         """Score and explain one patient."""
-        return _ANSWER.validate_python(self._ask("assess", model_id=model_id, values=dict(values), precision=precision))
+        return _read(_ANSWER, self._ask("assess", model_id=model_id, values=dict(values), precision=precision))
+
+    def refine(self, model_id: str, values: Mapping[str, float]) -> Explanation:
+        """Explain one patient more exactly, with the stability of the strongest fields."""
+        return _read(_EXPLANATION, self._ask("refine", model_id=model_id, values=dict(values)))
 
     def respond(self, model_id: str, values: Mapping[str, float], field: str) -> Response:
         """Sweep one field."""
-        return _RESPONSE.validate_python(self._ask("respond", model_id=model_id, values=dict(values), field=field))
+        return _read(_RESPONSE, self._ask("respond", model_id=model_id, values=dict(values), field=field))
 
     def _ask(self, op: str, **payload: Any) -> Any:
         answer, _ = self._worker.request(op, payload)
@@ -175,3 +190,10 @@ class ChildGateway:
             return answer["result"]
         except KeyError as error:
             raise ArtifactError("the model process gave an answer that cannot be read") from error
+
+
+def _read(kind: TypeAdapter[_Answer], raw: Any) -> _Answer:
+    try:
+        return kind.validate_python(raw)
+    except ValidationError as error:
+        raise ArtifactError("the model process gave an answer that cannot be read") from error
