@@ -99,7 +99,7 @@ class Model:
             return self.explainer.explain(row, precision=precision)
 
     def refine(self, record: Record, *, precision: float = 0.005) -> Explanation:
-        """Explain one record more exactly, with the stability of its five strongest fields; errors as :meth:`explain`."""
+        """Explain one record more exactly, with the stability of its strongest fields; errors as :meth:`explain`."""
         row = self._row(self._values(record))
         with _explaining():
             return self.explainer.explain(row, precision=precision, stability=True)
