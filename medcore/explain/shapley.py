@@ -125,8 +125,9 @@ class RowExplainer:
     -----
     Sampling error is cut by a control variate: an additive stand-in on the logit scale, read off
     the coalitions of one field and of all but one, whose own Shapley values cost no model call.
-    Least squares is then spent on what the stand-in leaves over. Measured on networks it makes
-    the error of 256 coalitions 5-25 % smaller; of a logistic model about 3 times.
+    Least squares is then spent on what the stand-in leaves over. Measured at equal coalitions on networks
+    trained on two of our conditions, the error falls to .4 of what it was (13 fields) or .9 (23 fields);
+    on logistic models to .1 to .2; never above 1, also on random networks and pure interactions.
     """
 
     def __init__(self, scorer: CoalitionScorer, weights: np.ndarray, row: np.ndarray, seed: int) -> None:

@@ -101,17 +101,18 @@ def test_interchangeable_fields_share_equally_and_an_unused_field_gets_nothing(s
     assert got.values[4] == pytest.approx(0.0, abs=1e-6)
 
 
-def test_standard_errors_are_honest():
+@pytest.mark.parametrize(("budget", "most"), [(64, 2.0), (256, 1.6)])
+def test_standard_errors_are_honest(budget, most):
     """Errors over many coalition streams: their mean square is what the standard errors announce."""
     reference, network = background(16, 15, blanks=0.0), Network(16, np.random.default_rng(7), steepness=4.0)
     row = np.random.default_rng(8).normal(size=16)
     truth = TableExplainer(network, reference, seed=1000).explain(row, 60_000).values
-    runs = [TableExplainer(network, reference, seed=seed).explain(row, 256) for seed in range(25)]
+    runs = [TableExplainer(network, reference, seed=seed).explain(row, budget) for seed in range(25)]
     true = np.sqrt(np.mean([(run.values - truth) ** 2 for run in runs]))
     told = np.sqrt(np.mean([run.standard_error**2 for run in runs]))
-    assert 0.8 < told / true < 1.6
+    assert 0.8 < told / true < most
     inside = np.mean([np.abs(run.values - truth) <= 2 * run.standard_error for run in runs])
-    assert inside > 0.9
+    assert inside > 0.85
 
 
 def test_refining_reaches_the_precision_and_keeps_what_was_done():
