@@ -28,5 +28,6 @@ def restate_risk(p: float, base_rate: float, prevalence: float) -> float:
             raise InputError(
                 f"{name} {value:g} is not possible: between 0 and 100 %, both excluded", field=name, value=value
             )
-    ratio = prevalence / (1 - prevalence) * (1 - base_rate) / base_rate
-    return p * ratio / (p * ratio + 1 - p)
+    ill = p * prevalence * (1 - base_rate)
+    well = (1 - p) * (1 - prevalence) * base_rate
+    return ill / (ill + well)

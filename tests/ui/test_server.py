@@ -1,0 +1,96 @@
+import asyncio
+
+import fake_models
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from medcore.errors import WorkerDiedError
+from medcore.ui import runtime, server
+
+
+@pytest.fixture
+def house(tmp_path):
+    made = fake_models.make_house(tmp_path)
+    runtime.use(made)
+    yield made
+    runtime.use(None)
+
+
+def ask(app, path="/"):
+    """Send one GET and return (status, headers, body)."""
+    sent = []
+
+    async def run():
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b"", "root_path": ""}
+        await app({**scope, "scheme": "http", "server": ("127.0.0.1", 80), "http_version": "1.1"}, receive, send)
+
+    asyncio.run(run())
+    headers = {key.decode(): value.decode() for key, value in sent[0]["headers"]}
+    return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:])
+
+
+def make_app():
+    async def answer(_request):
+        return PlainTextResponse("page")
+
+    return Starlette(routes=[Route("/", answer), *server.ROUTES], middleware=server.MIDDLEWARE)
+
+
+def test_every_answer_carries_the_security_headers(house):
+    for path in ("/", "/healthz", "/nowhere"):
+        _, headers, _ = ask(make_app(), path)
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+
+
+def test_policy_allows_inline_scripts_by_hash_only():
+    policy = server.build_csp("<script>window.a = 1</script><script src='x.js'></script>")
+    script = next(part for part in policy.split("; ") if part.startswith("script-src"))
+    # printf 'window.a = 1' | openssl dgst -sha256 -binary | base64
+    assert script == "script-src 'self' blob: 'sha256-Aif1QuaDxF56ZK3+IyoelKcjrWC+BWl5ZGfcO1AMmA4='"
+    assert "unsafe" not in script
+
+
+def test_health_tells_whether_models_answer(house):
+    assert ask(make_app(), "/healthz")[2] == b'{"status":"ok","models":"ready"}'
+    house.gateway.is_ready = False
+    assert ask(make_app(), "/healthz")[2] == b'{"status":"ok","models":"starting"}'
+
+
+def test_health_tells_that_models_failed(house):
+    def fail():
+        raise WorkerDiedError("the model process ended before it answered")
+
+    house.gateway.start = fail
+    runtime.start_models()
+    assert runtime.model_state() == "failed"
+
+
+def test_lifespan_starts_the_models_after_the_port_is_open_and_closes_them(house, monkeypatch):
+    events = []
+    house.gateway.start = lambda: events.append("start")
+    house.gateway.close = lambda: events.append("close")
+    monkeypatch.setattr(server, "MODEL_START_DELAY_S", 0.01)
+
+    async def live():
+        async with server.lifespan(None):
+            assert events == []
+            await asyncio.sleep(0.2)
+            assert events == ["start"]
+
+    asyncio.run(live())
+    assert events == ["start", "close"]
+
+
+def test_house_is_opened_once_and_shared(house):
+    assert runtime.open_house() is runtime.open_house() is house
