@@ -30,6 +30,7 @@ __all__ = ["Population", "find_factor", "make_population", "study_interval", "st
 
 _JITTER = 0.15
 _N_LIMIT = 30_000
+_LIMIT_FOLDS = 3  # enough to calibrate a draw of this size
 _N_POINTS = 400
 _N_GENERATORS = 5
 _LEVEL = 0.90
@@ -168,7 +169,7 @@ def _limit_risk(
     if isinstance(recipe, KerasRecipe):
         passes = max(6, round(recipe.schedule.epochs * len(population.table.y) / _N_LIMIT))
         recipe = replace(recipe, schedule=replace(recipe.schedule, epochs=passes))
-    calibrator, score, _ = _train(population.condition, large, recipe, recipe_name, points, 0, n_refits=1)
+    calibrator, score, _ = _train(population.condition, large, recipe, recipe_name, points, 0, large=True)
     return calibrator.probability(score)
 
 
@@ -179,9 +180,11 @@ def _train(
     recipe_name: str,
     points: np.ndarray,
     seed: int,
-    n_refits: int | None = None,
+    *,
+    large: bool = False,
 ) -> tuple[Calibrator, np.ndarray, np.ndarray]:
-    rows = make_rows(condition, study, recipe, seed, n_refits=n_refits)
+    sizes = {"n_refits": 1, "n_folds": _LIMIT_FOLDS} if large else {}
+    rows = make_rows(condition, study, recipe, seed, **sizes)
     learnt, scores = learn_parts(recipe, recipe_name, rows)
     calibrator = calibrate(judge(learnt, study, rows, study.X), study, rows, learnt.n_refits, 1.0)
     return calibrator, scores.main(points), scores.refits(points)

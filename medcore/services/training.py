@@ -135,14 +135,20 @@ def train_recipe(
 
 
 def make_rows(
-    condition: Condition, table: TrainingTable, recipe: Recipe, seed: int, n_refits: int | None = None
+    condition: Condition,
+    table: TrainingTable,
+    recipe: Recipe,
+    seed: int,
+    *,
+    n_refits: int = N_REFITS,
+    n_folds: int = N_FOLDS,
 ) -> LearningRows:
     """Return what a learner needs: folds fixed per condition, bootstrap counts fixed per seed."""
     n = len(table.y)
     strata = table.y if table.strata is None else table.strata
     folds = np.empty((recipe.repeats, n), dtype=np.int64)
     for repeat in range(recipe.repeats):
-        splitter = StratifiedKFold(N_FOLDS, shuffle=True, random_state=_FOLD_SEED + repeat)
+        splitter = StratifiedKFold(n_folds, shuffle=True, random_state=_FOLD_SEED + repeat)
         for k, (_, held_out) in enumerate(splitter.split(table.X, strata)):
             folds[repeat, held_out] = k
     rng = np.random.default_rng(seed)
@@ -154,7 +160,7 @@ def make_rows(
         target=table.y.astype(np.float64) if table.target is None else table.target,
         weight=np.ones(n) if table.weight is None else table.weight,
         folds=folds,
-        refit_counts=rng.multinomial(n, np.full(n, 1.0 / n), size=n_refits or N_REFITS).astype(np.float64),
+        refit_counts=rng.multinomial(n, np.full(n, 1.0 / n), size=n_refits).astype(np.float64),
         mask_rates=np.array([item.mask_rate for item in condition.schema.inputs]),
         seed=seed,
     )
