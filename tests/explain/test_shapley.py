@@ -53,6 +53,13 @@ def test_plain_and_fieldwise_scores_agree():
     assert fast.base == pytest.approx(plain.base, abs=1e-6)
 
 
+def test_a_blank_of_the_patient_replaces_known_values():
+    """Blank is a value like any other: here it counts as 0 where the background has 1."""
+    reference = Background(np.array([[1.0, 1.0]]))
+    got = TableExplainer(lambda X: 0.2 + 0.3 * np.nan_to_num(X[:, 0]), reference).explain(np.array([np.nan, 1.0]))
+    assert got.values == pytest.approx([-0.3, 0.0], abs=1e-6)
+
+
 def test_base_is_the_weighted_mean_and_p_the_score_of_the_row():
     reference = background(6)
     row = np.random.default_rng(4).normal(size=6)
