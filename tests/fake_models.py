@@ -1,6 +1,7 @@
 """Stand-ins for the model side: a shelf and a gateway that answer at once with made-up figures."""
 
 import math
+from dataclasses import replace
 
 from medcore.errors import UnknownNameError
 from medcore.journal import Journal
@@ -78,7 +79,7 @@ class FakeGateway:
     def __init__(self, *, ready=True, status=Status.SCORED, wide=False, explanation_error=None, error=None):
         self.is_ready, self.status, self.wide = ready, status, wide
         self.explanation_error, self.error = explanation_error, error
-        self.calls = []
+        self.calls, self.refined = [], 0
 
     def ready(self):
         return self.is_ready
@@ -103,7 +104,6 @@ class FakeGateway:
             standard_error=dict.fromkeys(contributions, 0.004),
             p_calibrated=p,
             n_coalitions=256,
-            top_stability=0.92,
         )
         blank = next((item.name for item in inputs if item.name not in values), None)
         gain = MissingValueGain(field=blank, p_lo=max(0.0, p - 0.05), p_hi=min(1.0, p + 0.06)) if blank else None
@@ -113,6 +113,12 @@ class FakeGateway:
             most_useful_missing=gain,
             explanation_error=self.explanation_error,
         )
+
+    def refine(self, model_id, values):
+        self.refined += 1
+        explanation = self.assess(model_id, values).explanation
+        self.calls.pop()
+        return replace(explanation, n_coalitions=1024, top_stability=0.92)
 
     def predict(self, model_id, values):
         return self.assess(model_id, values).prediction

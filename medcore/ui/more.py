@@ -157,7 +157,7 @@ def _show_stability(part: _Part) -> None:
         return
     share = explanation.top_stability
     if share is None:
-        noise = "Whether measurement noise would change the strongest fields was not computed."
+        noise = "Whether measurement error would change the strongest fields is being computed."
     else:
         word = "yes" if share >= 0.8 else "partly" if share >= 0.5 else "no"
         noise = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import dataclass, replace
 from datetime import date
 
 import streamlit as st
@@ -19,11 +21,22 @@ from medcore.ui.panel import ResultView, Texts
 __all__ = ["show"]
 
 _POLL_S = 0.5
+_REFINE_S = 0.8
+_REFINE_KEY = "mc_refine"
 _SKELETON = (
     '<section class="mc-head mc-empty" aria-label="Result"><p class="mc-title">The models are starting</p>'
     '<p class="mc-quiet">About half a minute after the server. What you enter is kept.</p>'
     '<div class="mc-skeleton" aria-hidden="true"><i></i><i></i><i></i></div></section>'
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """The answer to one set of values, kept in the session; ``refined`` once its bars are exact."""
+
+    key: tuple[object, ...]
+    assessment: Assessment
+    refined: bool = False
 
 
 def show(house: House, condition: Condition, facts: ModelFacts, reading: FormReading) -> None:
@@ -65,11 +78,12 @@ def _wait_for(house: House) -> None:
 
 def _show_assessed(house: House, condition: Condition, facts: ModelFacts, reading: FormReading) -> None:
     try:
-        assessment = _assess(house, condition, facts, reading)
+        kept = _assess(house, condition, facts, reading)
     except MedcoreError as error:
         _show_message(panel.render_failed(error.message), condition)
         st.button("Try again", key="retry")
         return
+    assessment = kept.assessment
     view = _view(condition, reading, assessment)
     st.html(panel.render_head(view))
     copied = wording.write_copy_text(
@@ -80,24 +94,26 @@ def _show_assessed(house: House, condition: Condition, facts: ModelFacts, readin
         notes = condition.bar_notes(reading.record.values, assessment.explanation.contributions)
         st.html(render_bars(rank_bars(assessment.explanation, view.texts.labels, view.texts.values, notes)))
     more.show(house, condition, facts, reading, assessment)
+    if assessment.explanation is not None and not kept.refined:
+        _refine_later(house, condition, facts, reading, kept)
 
 
-def _assess(house: House, condition: Condition, facts: ModelFacts, reading: FormReading) -> Assessment:
+def _assess(house: House, condition: Condition, facts: ModelFacts, reading: FormReading) -> _Kept:
     """Ask the service, or return the answer it gave to exactly these values in this session."""
     key = (condition.id, facts.sha256, tuple(sorted(reading.record.values.items())))
-    last = st.session_state.get(state.RESULT_KEY)
-    if last is not None and last[0] == key:
-        kept: Assessment = last[1]
-        return kept
+    last: _Kept | None = st.session_state.get(state.RESULT_KEY)
+    if last is not None and last.key == key:
+        return last
     st.session_state.pop(state.RESULT_KEY, None)
     limits = condition.population_limits(reading.record.values)
     if limits and reading.missing_required:
-        return Assessment(
+        withheld = Assessment(
             prediction=clinic.withhold(house.catalog, facts.model_id, limits),
             explanation=None,
             most_useful_missing=None,
             marks=reading.marks,
         )
+        return _Kept(key=key, assessment=withheld)
     assessment = clinic.assess(
         condition.id,
         facts.model_id,
@@ -107,8 +123,31 @@ def _assess(house: House, condition: Condition, facts: ModelFacts, reading: Form
         gateway=house.gateway,
         catalog=house.catalog,
     )
-    st.session_state[state.RESULT_KEY] = (key, assessment)
-    return assessment
+    kept = _Kept(key=key, assessment=assessment)
+    st.session_state[state.RESULT_KEY] = kept
+    return kept
+
+
+@st.fragment(run_every=_REFINE_S)
+def _refine_later(house: House, condition: Condition, facts: ModelFacts, reading: FormReading, kept: _Kept) -> None:
+    """Make the bars exact once the form has been still for a moment; the first run only notes what for."""
+    if st.session_state.get(_REFINE_KEY) != kept.key:
+        st.session_state[_REFINE_KEY] = kept.key
+        return
+    assessment = kept.assessment
+    with contextlib.suppress(MedcoreError):  # the first bars stand
+        refined = clinic.refine(
+            condition.id,
+            facts.model_id,
+            reading,
+            actor=house.actor,
+            journal=house.journal,
+            gateway=house.gateway,
+        )
+        assessment = replace(assessment, explanation=refined)
+    if st.session_state.get(state.RESULT_KEY) == kept:
+        st.session_state[state.RESULT_KEY] = _Kept(key=kept.key, assessment=assessment, refined=True)
+    st.rerun()
 
 
 def _view(condition: Condition, reading: FormReading, assessment: Assessment) -> ResultView:

@@ -90,6 +90,17 @@ def test_opening_a_part_does_not_ask_the_model_again(open_page, read):
     assert len(gateway.calls) == before
 
 
+def test_bars_are_refined_once_when_the_form_is_still(open_page, read):
+    gateway = fake_models.FakeGateway()
+    test = fill_required(open_page(gateway=gateway))
+    assert gateway.refined == 0
+    test.run()
+    assert gateway.refined == 1
+    test.run()
+    assert gateway.refined == 1
+    assert "mc-bars" in read(test)
+
+
 def test_sweep_draws_a_chart_with_its_caption_and_table(open_page, read):
     test = fill_required(open_page())
     test.pills(key="more").set_value("How the score reacts").run()
@@ -129,7 +140,7 @@ def test_withheld_by_the_model_shows_no_number_and_no_bar(open_page, read):
     html = read(test)
     assert "Withheld" in html
     assert "No score." in html
-    for absent in ("mc-number", "mc-bars", "mc-sentence\"><strong>Est", "Mainly raised"):
+    for absent in ("mc-number", "mc-bars", 'mc-sentence"><strong>Est', "Mainly raised"):
         assert absent not in html
     assert test.pills(key="more").options == ["Study population"]
 
