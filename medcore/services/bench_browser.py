@@ -147,13 +147,15 @@ def _time_edits(browser: Any, address: str) -> list[float]:
         page.goto(f"{address}/?condition=heart_disease", timeout=_WAIT_MS)
         page.wait_for_selector(".st-key-form input", timeout=_WAIT_MS)
         page.locator(".st-key-example button").first.click()
-        page.locator("[role=menuitem], [role=option]").first.click()
+        page.locator("[role=menuitem], [role=option]").nth(1).click()
+        page.wait_for_function("document.querySelector('.st-key-age_years input')?.value", timeout=_WAIT_MS)
+        page.locator(".st-key-referred_for_angiography").get_by_text("yes").click()
         page.wait_for_selector(".mc-number", timeout=_MODEL_WAIT_MS)
         page.wait_for_selector(".mc-bars", timeout=_WAIT_MS)
         field = page.locator(".st-key-age_years input")
         seconds = []
         for i in range(_EDITS):
-            field.fill("45" if i % 2 else "70")
+            field.fill("51" if i % 2 else "66")
             seconds.append(_time_change(page, _RESULT_TEXT, lambda: field.press("Enter")))
         return seconds
 
