@@ -13,7 +13,7 @@ from medcore.registry import Catalog, open_bundle
 from medcore.registry.catalog import DEFAULTS_NAME
 
 SHELF = Path(__file__).resolve().parent.parent / "assets" / "models"
-FOLDERS = sorted(path for path in SHELF.iterdir() if path.is_dir())
+FOLDERS = sorted(path.parent for path in SHELF.glob("*/manifest.json"))
 MAX_BUNDLE_BYTES = 5_000_000
 MAX_SHELF_BYTES = 120_000_000
 REQUIRED = {"calibrator.json", "reference.npz", "cohort.npz", "evaluation.npz", "card.md", "golden.json"}

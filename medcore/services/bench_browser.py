@@ -148,7 +148,7 @@ def _time_edits(browser: Any, address: str) -> list[float]:
         page.wait_for_selector(".st-key-form input", timeout=_WAIT_MS)
         page.locator(".st-key-example button").first.click()
         page.locator("[role=menuitem], [role=option]").nth(1).click()
-        page.wait_for_function("document.querySelector('.st-key-age_years input')?.value", timeout=_WAIT_MS)
+        page.wait_for_function("() => document.querySelector('.st-key-age_years input')?.value", timeout=_WAIT_MS)
         page.locator(".st-key-referred_for_angiography").get_by_text("yes").click()
         page.wait_for_selector(".mc-number", timeout=_MODEL_WAIT_MS)
         page.wait_for_selector(".mc-bars", timeout=_WAIT_MS)
