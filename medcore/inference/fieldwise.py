@@ -6,10 +6,7 @@ computed once per field, so the first (widest) stage of a network costs one smal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 import numpy as np
-from scipy.special import expit
 
 from medcore.encoding import Encoding
 from medcore.inference.calibrator import Calibrator
@@ -59,11 +56,11 @@ class FieldwiseNetwork:
         self._first = np.hstack([first, linear.mean(axis=0)]).astype(np.float32)
         self._bias = np.append(bias.reshape(-1), linear_bias.mean()).astype(np.float32)
         self._shape = (members, units)
-        self._activation = _ACTIVATIONS[scores.model.get_layer("main_hidden_0").activation]
         depths = range(1, sum(name.startswith("main_hidden_") for name in layers))
         self._hidden = [layers[f"main_hidden_{depth}"] for depth in depths]
         head, head_bias = layers["main_head"]
         self._head = head[:, :, 0]
+        self._flat_head = self._head.reshape(-1) / members
         self._head_bias = float(head_bias.mean())
 
     def field_terms(self, X: np.ndarray) -> np.ndarray:
@@ -77,22 +74,18 @@ class FieldwiseNetwork:
         return np.stack(parts, axis=1).astype(np.float32)
 
     def finish(self, sums: np.ndarray) -> np.ndarray:
-        """Run the deeper layers of all members and calibrate their mean."""
+        """Run the deeper layers of all members and calibrate their mean. Overwrites ``sums``."""
         sums += self._bias
-        linear = sums[:, -1].copy()
-        hidden = self._activation(sums[:, :-1]).reshape(len(sums), *self._shape).transpose(1, 0, 2)
+        linear = sums[:, -1].astype(np.float64)
+        members, units = self._shape
+        first = sums[:, :-1]
+        np.maximum(first, 0.0, out=first)
+        if not self._hidden:
+            return self._calibrator.probability(first @ self._flat_head + (self._head_bias + linear))
+        hidden = first.reshape(len(sums), members, units).transpose(1, 0, 2)
         for kernel, bias in self._hidden:
-            hidden = self._activation(np.matmul(hidden, kernel) + bias)
+            hidden = np.matmul(hidden, kernel)
+            hidden += bias
+            np.maximum(hidden, 0.0, out=hidden)
         deep = np.matmul(hidden, self._head[:, :, None]).mean(axis=0)[:, 0]
-        return self._calibrator.probability(deep + self._head_bias + linear)
-
-
-def _relu(x: np.ndarray) -> np.ndarray:
-    return np.asarray(np.maximum(x, 0.0))
-
-
-def _silu(x: np.ndarray) -> np.ndarray:
-    return np.asarray(x * expit(x))
-
-
-_ACTIVATIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {"relu": _relu, "silu": _silu}
+        return self._calibrator.probability(deep + (self._head_bias + linear))

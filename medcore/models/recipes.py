@@ -43,7 +43,7 @@ RECIPES: Mapping[str, Mapping[str, Recipe]] = {
         "forest": ClassicalRecipe(plan=ForestPlan(least_leaf=1, features=0.2, most_leaves=60)),
         "svm": ClassicalRecipe(plan=KernelPlan(gamma=0.3, inverse_penalty=0.5)),
         "mlp": KerasRecipe(
-            network=NetworkPlan(kind="mlp", hidden=(64,), activation="silu", dropout=0.3),
+            network=NetworkPlan(kind="mlp", hidden=(32,), dropout=0.3),
             schedule=SchedulePlan(epochs=150, batch_size=64, learning_rate=2e-3, weight_decay=0.3, smoothing=0.02),
         ),
         "attention": KerasRecipe(
@@ -71,7 +71,7 @@ RECIPES: Mapping[str, Mapping[str, Recipe]] = {
         "forest": ClassicalRecipe(plan=ForestPlan(least_leaf=10, features=0.3, most_leaves=80), repeats=2),
         "svm": ClassicalRecipe(plan=KernelPlan(gamma=0.2, inverse_penalty=0.3), repeats=2),
         "mlp": KerasRecipe(
-            network=NetworkPlan(kind="mlp", hidden=(32, 16), activation="silu", dropout=0.2),
+            network=NetworkPlan(kind="mlp", hidden=(32, 16), dropout=0.2),
             schedule=SchedulePlan(epochs=30, batch_size=128, learning_rate=3e-3, weight_decay=0.3),
             splines=True,
         ),

@@ -37,14 +37,13 @@ _SCORE_CHUNK = 2048
 class NetworkPlan:
     """Architecture of one member.
 
-    ``kind`` is ``mlp`` (``hidden`` units, ``activation``) or ``attention`` (one token a field of ``width``, ``blocks``
+    ``kind`` is ``mlp`` (``hidden`` units, relu) or ``attention`` (one token a field of ``width``, ``blocks``
     of ``heads``-head self-attention and a feed-forward of ``2 * width``). Both add a linear path from
     the inputs to the logit, so that a member only has to learn what a logistic regression cannot.
     """
 
     kind: str
     hidden: tuple[int, ...] = (32, 16)
-    activation: str = "relu"
     width: int = 16
     heads: int = 2
     blocks: int = 1
@@ -251,7 +250,7 @@ def _branch(plan: NetworkPlan, members: int, columns: Any, groups: list[list[int
         hidden = TokenMean(members, name=f"{prefix}pool")(hidden)
     else:
         for depth, units in enumerate(plan.hidden):
-            hidden = StackedDense(members, units, plan.activation, name=f"{prefix}hidden_{depth}")(hidden)
+            hidden = StackedDense(members, units, "relu", name=f"{prefix}hidden_{depth}")(hidden)
             if plan.dropout:
                 hidden = keras.layers.Dropout(plan.dropout, name=f"{prefix}dropout_{depth}")(hidden)
     deep = StackedDense(members, 1, gain=0.3, name=f"{prefix}head")(hidden)
