@@ -1,6 +1,8 @@
 """What all tests share: the ``--full`` switch, and reasons for skipping what cannot run here."""
 
+import fcntl
 import importlib.util
+import os
 import shutil
 
 import pytest
@@ -41,3 +43,21 @@ def _explain_missing_data():
 def chromium():
     """Path of the browser that the tests drive."""
     return CHROMIUM
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory):
+    """Small real bundles of every kind, trained once on invented patients; read only (see ``Shelf.copy``)."""
+    import bundles_fixture
+
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    folder, done = root / "shelf", root / "shelf" / "done"
+    with (root / "shelf.lock").open("w") as lock:  # parallel runs train them once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if done.exists():
+            return bundles_fixture.open_shelf(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        shelf = bundles_fixture.build_shelf(folder)
+        done.touch()
+        return shelf

@@ -59,6 +59,10 @@ class Calibrator:
     width: float = 1.0
     level: float = 0.90
 
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.width) and self.width >= 0.0 and 0.0 < self.level < 1.0):
+            raise IntegrityError("a calibrator needs a width of 0 or more and a level between 0 and 1")
+
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Calibrator:
         """Rebuild from :meth:`to_json`.
@@ -75,7 +79,7 @@ class Calibrator:
                 width=float(raw["width"]),
                 level=float(raw["level"]),
             )
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise IntegrityError("the calibrator of the bundle is incomplete") from error
 
     def to_json(self) -> dict[str, Any]:

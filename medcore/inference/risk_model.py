@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medcore.encoding import Encoding
-from medcore.errors import InputError, IntegrityError, SelfTestError
+from medcore.errors import InputError, IntegrityError, MedcoreError, SelfTestError
 from medcore.inference.applicability import ApplicabilityModel
 from medcore.inference.calibrator import Calibrator
 from medcore.inference.fieldwise import FieldwiseLogistic, FieldwiseNetwork, make_fieldwise
@@ -52,12 +52,13 @@ class RiskModel:
         self.calibrator = Calibrator.from_json(bundle.read_json("calibrator.json"))
         reference = bundle.read_arrays("reference.npz")
         self.applicability = ApplicabilityModel.from_arrays(reference)
-        self.cohort = bundle.read_arrays("cohort.npz")["X"]
         try:
+            self.cohort = bundle.read_arrays("cohort.npz")["X"]
             self.background = reference["background"]
             self.background_weight = reference["background_weight"]
         except KeyError as error:
-            raise IntegrityError(f"{bundle.manifest.id}: reference.npz has no {error.args[0]}") from error
+            raise IntegrityError(f"{bundle.manifest.id}: the reference data have no {error.args[0]}") from error
+        self._check_parts()
 
     @classmethod
     def load(cls, bundle: SealedBundle) -> RiskModel:
@@ -70,8 +71,13 @@ class RiskModel:
         SelfTestError
             It does not give the answers it was released with.
         """
-        model = cls(bundle, load_scores(bundle))
-        model.self_test(bundle.read_json("golden.json"))
+        try:
+            model = cls(bundle, load_scores(bundle))
+            model.self_test(bundle.read_json("golden.json"))
+        except MedcoreError:
+            raise
+        except Exception as error:
+            raise IntegrityError(f"{bundle.manifest.id}: its parts do not make a model: install it again") from error
         return model
 
     @property
@@ -97,9 +103,11 @@ class RiskModel:
         """
         X = self._check(X)
         score = self.scores.main(X)
+        if score.shape != (len(X),):
+            raise SelfTestError(f"{self.manifest.id} gave {score.shape} scores for {len(X)} patients: do not use it")
         lo, hi = self.calibrator.interval(score, self.scores.refits(X))
         p = self.calibrator.probability(score)
-        if not np.isfinite(p).all():
+        if not (np.isfinite(p).all() and np.isfinite(lo).all() and np.isfinite(hi).all()):
             raise SelfTestError(f"{self.manifest.id} gave a score that is not a number: do not use it")
         return RiskBatch(p=p, lo=np.minimum(lo, p), hi=np.maximum(hi, p))
 
@@ -149,14 +157,22 @@ class RiskModel:
         try:
             X = np.array([[math.nan if v is None else v for v in row] for row in golden["rows"]], dtype=np.float64)
             expected = np.array([golden["p"], golden["lo"], golden["hi"]], dtype=np.float64)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise SelfTestError(f"{self.manifest.id}: golden.json is incomplete") from error
+        if not len(X) or expected.shape != (3, len(X)):
+            raise SelfTestError(f"{self.manifest.id}: golden.json is incomplete")
         batch = self.risk(X)
         worst = float(np.abs(np.array([batch.p, batch.lo, batch.hi]) - expected).max(initial=0.0))
         if not worst <= GOLDEN_TOLERANCE:
             raise SelfTestError(
                 f"{self.manifest.id} does not reproduce its released answers (off by {worst:.1e}): install it again"
             )
+
+    def _check_parts(self) -> None:
+        n_fields = len(self.encoding.fields)
+        shapes = (self.cohort.shape[1:], self.background.shape[1:], (len(self.applicability.names),))
+        if any(shape != (n_fields,) for shape in shapes) or self.background_weight.shape != self.background.shape[:1]:
+            raise IntegrityError(f"{self.manifest.id}: its parts were made for another number of fields")
 
     def _check(self, X: np.ndarray) -> np.ndarray:
         X = np.asarray(X, dtype=np.float64)

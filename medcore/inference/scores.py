@@ -94,6 +94,7 @@ class LinearScores:
         main, main_intercepts = _fold_linear(parts["main"])
         self._main, self.intercept = main.mean(axis=1), float(main_intercepts.mean())
         self._refits, self._refit_intercepts = _fold_linear(parts["refits"])
+        _require_finite(main, main_intercepts, self._refits, self._refit_intercepts)
 
     @classmethod
     def load(cls, bundle: SealedBundle) -> LinearScores:
@@ -140,6 +141,8 @@ class KernelScores:
         self._main_intercept = float(np.mean([float(member.intercept_[0]) for member in parts["main"]]))
         self._refits = normal.T @ np.column_stack([member.coef_.ravel() for member in parts["refits"]])
         self._refit_intercepts = np.array([float(member.intercept_[0]) for member in parts["refits"]])
+        _require_finite(self._mean, self._scale, self._centers, normal, main, self._main_intercept)
+        _require_finite(self._gamma, self._refits, self._refit_intercepts)
 
     @classmethod
     def load(cls, bundle: SealedBundle) -> KernelScores:
@@ -173,6 +176,7 @@ class ForestScores:
         self.encoding = encoding
         self._forest = forest
         self._trees_per_bag = trees_per_bag
+        _require_finite(*(tree.tree_.value for tree in forest.estimators_))
 
     @classmethod
     def load(cls, bundle: SealedBundle) -> ForestScores:
@@ -210,6 +214,11 @@ def _fold_linear(pairs: list[Any]) -> tuple[np.ndarray, np.ndarray]:
         columns.append(np.concatenate([weights, -weights * scaler.mean_]))
         intercepts.append(float(linear.intercept_[0]))
     return np.column_stack(columns), np.array(intercepts)
+
+
+def _require_finite(*parts: np.ndarray | float) -> None:
+    if any(not np.isfinite(part).all() for part in parts):
+        raise IntegrityError("the model has weights that are not finite numbers")
 
 
 def _logit(p: np.ndarray) -> np.ndarray:

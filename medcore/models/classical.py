@@ -189,6 +189,11 @@ def _fit_scaler(Z: np.ndarray, weight: np.ndarray) -> StandardScaler:
 
 def _grow(Z: np.ndarray, target: np.ndarray, weight: np.ndarray, plan: ForestPlan, seed: int) -> Any:
     rows, labels, counts = split_fractions(Z, target, weight)
+    if (
+        len(np.unique(labels)) == 1
+    ):  # a bag without an event: keep both classes, so that a leaf's last share is the risk
+        rows, labels = np.vstack([rows, rows[:1]]), np.append(labels, 1 - labels[0])
+        counts = np.append(counts, 1e-9 * counts.sum())
     tree = DecisionTreeClassifier(
         min_samples_leaf=plan.least_leaf,
         max_leaf_nodes=plan.most_leaves,

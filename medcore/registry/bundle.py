@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import tempfile
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +26,26 @@ from medcore.registry.manifest import MANIFEST_NAME, Manifest, read_manifest
 __all__ = ["SealedBundle", "load_keras", "load_skops", "open_bundle", "write_bundle"]
 
 _ALLOWED_KERAS_CLASSES = frozenset({"Add", "DTypePolicy", "Functional", "InputLayer"})
+_KERAS_TENSOR = "__keras_tensor__"  # an edge of the graph: shape and type, nothing is built from a class
 _ALLOWED_KERAS_MODULES = ("keras", "keras.layers", "keras.src.models.functional", "keras.models")
 _KERAS_MEMBERS = frozenset({"metadata.json", "config.json", "model.weights.h5"})
 _TRUSTED_SKOPS = ["sklearn.tree._tree.Tree"]
 _MAX_FILE_BYTES = 40_000_000
 _MAX_UNPACKED_BYTES = 200_000_000
+_MAX_WEIGHT_NODES = 10_000
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What reading a damaged archive raises, nesting without end and passwords included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,15 +77,17 @@ class SealedBundle:
         """Return a JSON file of the bundle."""
         try:
             return json.loads(self.read_bytes(name))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise IntegrityError(f"{self.manifest.id}: {name} is not JSON") from error
 
     def read_arrays(self, name: str) -> dict[str, np.ndarray]:
         """Return the arrays of an ``.npz`` file (never pickled objects)."""
+        data = self.read_bytes(name)
         try:
-            with np.load(io.BytesIO(self.read_bytes(name)), allow_pickle=False) as archive:
+            _check_members(data, name, self.manifest.id)
+            with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                 return {key: archive[key] for key in archive.files}
-        except (ValueError, OSError, zipfile.BadZipFile, KeyError) as error:
+        except _UNREADABLE as error:
             raise IntegrityError(f"{self.manifest.id}: {name} cannot be read as arrays") from error
 
 
@@ -119,9 +138,12 @@ def load_keras(bundle: SealedBundle, name: str = "model.keras") -> Any:
     from medcore.models import layers
 
     try:
-        model = keras.saving.load_model(
-            bundle.folder / name, custom_objects=layers.custom_objects(), compile=False, safe_mode=True
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            checked = Path(folder) / "model.keras"  # what was checked is what is built, whatever happens to the file
+            checked.write_bytes(data)
+            model = keras.saving.load_model(
+                checked, custom_objects=layers.custom_objects(), compile=False, safe_mode=True
+            )
     except Exception as error:
         raise IntegrityError(f"{bundle.manifest.id}: {name} cannot be built as a Keras model") from error
     if any(not np.isfinite(weight).all() for weight in model.get_weights()):
@@ -141,6 +163,7 @@ def load_skops(bundle: SealedBundle, name: str = "model.skops") -> Any:
 
     data = bundle.read_bytes(name)
     try:
+        _check_members(data, name, bundle.manifest.id)
         untrusted = set(skops.io.get_untrusted_types(data=data)) - set(_TRUSTED_SKOPS)
         if untrusted:
             raise IntegrityError(f"{bundle.manifest.id}: {name} wants untrusted types: {', '.join(sorted(untrusted))}")
@@ -166,36 +189,80 @@ def _read_checked(path: Path, expected: str, bundle_id: str) -> bytes:
     return data
 
 
+def _check_members(data: bytes, name: str, bundle_id: str, expected: Collection[str] | None = None) -> None:
+    """Look at an archive's table of contents before anything in it is unpacked."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        infos = archive.infolist()
+    found = [info.filename for info in infos]
+    if len(set(found)) != len(found) or (expected is not None and set(found) != set(expected)):
+        raise IntegrityError(f"{bundle_id}: {name} has members that such a file does not have")
+    if sum(info.file_size for info in infos) > _MAX_UNPACKED_BYTES:
+        raise IntegrityError(f"{bundle_id}: {name} unpacks to more than a bundle may hold")
+
+
 def _check_keras_archive(data: bytes, bundle_id: str) -> None:
     try:
+        _check_members(data, "model.keras", bundle_id, _KERAS_MEMBERS)
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            infos = archive.infolist()
             config = json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+            weights = archive.read("model.weights.h5")
+        wanted = list(_named_classes(config))
+    except _UNREADABLE as error:
         raise IntegrityError(f"{bundle_id}: model.keras is not a complete Keras file") from error
-    if {info.filename for info in infos} != _KERAS_MEMBERS or len(infos) != len(_KERAS_MEMBERS):
-        raise IntegrityError(f"{bundle_id}: model.keras has members that a Keras file does not have")
-    if sum(info.file_size for info in infos) > _MAX_UNPACKED_BYTES:
-        raise IntegrityError(f"{bundle_id}: model.keras unpacks to more than a bundle may hold")
-    for class_name, package in _named_classes(config):
-        if not _is_allowed(class_name, package):
+    for class_name, module, registered in wanted:
+        if not _is_allowed(class_name, module, registered):
             raise IntegrityError(f"{bundle_id}: model.keras wants the layer {class_name!r}, which is not allowed")
+    try:
+        _check_weights(weights, bundle_id)
+    except _UNREADABLE as error:
+        raise IntegrityError(f"{bundle_id}: the weights in model.keras cannot be read") from error
 
 
-def _is_allowed(class_name: str, package: str) -> bool:
+def _check_weights(data: bytes, bundle_id: str) -> None:
+    """Walk an HDF5 file: plain arrays of a sensible size with finite numbers, no link that leads elsewhere."""
+    import h5py
+
+    n_bytes = n_nodes = 0
+    with h5py.File(io.BytesIO(data), "r") as file:
+        groups = [file]
+        while groups:
+            group = groups.pop()
+            for name in group:
+                n_nodes += 1
+                if n_nodes > _MAX_WEIGHT_NODES or not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                    raise IntegrityError(f"{bundle_id}: the weights in model.keras hold links that lead elsewhere")
+                item = group[name]
+                if isinstance(item, h5py.Group):
+                    groups.append(item)
+                    continue
+                n_bytes += int(item.nbytes)
+                _check_array(item, n_bytes, bundle_id)
+
+
+def _check_array(item: Any, n_bytes: int, bundle_id: str) -> None:
+    if item.external or item.is_virtual:
+        raise IntegrityError(f"{bundle_id}: the weights in model.keras lie in other files")
+    if n_bytes > _MAX_UNPACKED_BYTES:
+        raise IntegrityError(f"{bundle_id}: model.keras unpacks to more than a bundle may hold")
+    if item.dtype.kind == "f" and not np.isfinite(item[()]).all():
+        raise IntegrityError(f"{bundle_id}: the model has weights that are not finite numbers")
+
+
+def _is_allowed(class_name: str, module: str, registered: str) -> bool:
     from medcore.models import layer_names
 
-    if package == layer_names.PACKAGE:
-        return class_name in layer_names.NAMES
-    return class_name in _ALLOWED_KERAS_CLASSES or package == "keras.initializers"
+    if ">" in registered:
+        return class_name in layer_names.NAMES and registered == f"{layer_names.PACKAGE}>{class_name}"
+    if module == "keras.initializers" or (class_name == _KERAS_TENSOR and not module):
+        return True
+    return class_name in _ALLOWED_KERAS_CLASSES and module in _ALLOWED_KERAS_MODULES
 
 
-def _named_classes(node: Any) -> Iterator[tuple[str, str]]:
+def _named_classes(node: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield class name, module and registered name of everything a configuration wants to be built."""
     if isinstance(node, dict):
         if "class_name" in node:
-            registered = node.get("registered_name") or ""
-            package = registered.split(">")[0] if ">" in str(registered) else str(node.get("module") or "")
-            yield str(node["class_name"]), package
+            yield str(node["class_name"]), str(node.get("module") or ""), str(node.get("registered_name") or "")
         for value in node.values():
             yield from _named_classes(value)
     elif isinstance(node, list):

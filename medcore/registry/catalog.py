@@ -110,7 +110,7 @@ class Catalog:
             return {}
         try:
             return {str(key): str(value["model"]) for key, value in json.loads(path.read_text("utf-8")).items()}
-        except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
             self._problems[DEFAULTS_NAME] = IntegrityError(f"{DEFAULTS_NAME} cannot be read: {type(error).__name__}")
             return {}
 

@@ -89,7 +89,7 @@ def parse_manifest(text: str | bytes) -> Manifest:
     """
     try:
         raw = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ManifestError("the bundle's manifest is not JSON: install the bundle again") from error
     found = raw.get("format") if isinstance(raw, dict) else None
     if found != FORMAT:
@@ -159,9 +159,17 @@ def _check_contents(manifest: Manifest) -> None:
             raise ManifestError(f"{manifest.id}: the manifest names a file outside the bundle", value=name)
     if [row.get("name") for row in manifest.schema] != [row.get("name") for row in manifest.encoding]:
         raise ManifestError(f"{manifest.id}: the input schema and the encoding disagree", field="encoding")
+    if any(not (math.isfinite(lo) and math.isfinite(hi) and lo <= hi) for lo, hi in manifest.studied.values()):
+        raise ManifestError(f"{manifest.id}: a studied range is not two numbers in order", field="studied")
     numbers = [manifest.base_rate, *manifest.operating_points.values()]
     if any(not (math.isfinite(value) and 0.0 <= value <= 1.0) for value in numbers):
         raise ManifestError(f"{manifest.id}: base rate and operating points must lie in 0..1")
+    try:
+        manifest.to_json().encode()
+    except ValueError as error:
+        raise ManifestError(
+            f"{manifest.id}: the manifest holds numbers or texts that cannot be written down"
+        ) from error
 
 
 def metric_rows(metrics: Mapping[str, Mapping[str, float | None]]) -> dict[str, tuple[float, float, float]]:
