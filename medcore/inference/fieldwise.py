@@ -21,8 +21,10 @@ def make_fieldwise(
     """Return the additive form of a score; None where a model has none worth using."""
     if isinstance(scores, LinearScores):
         return FieldwiseLogistic(scores, calibrator)
-    if isinstance(scores, KerasScores) and any(layer.name == "main_hidden_0" for layer in scores.model.layers):
-        return FieldwiseNetwork(scores, encoding, calibrator)
+    if isinstance(scores, KerasScores):
+        hidden = [layer for layer in scores.model.layers if layer.name.startswith("main_hidden_")]
+        if hidden and all(layer.activation == "relu" for layer in hidden):
+            return FieldwiseNetwork(scores, encoding, calibrator)
     return None
 
 

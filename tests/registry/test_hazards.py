@@ -330,7 +330,7 @@ def test_case_64_hdf5_soft_links_loops_and_outside_storage(models, tmp_path):
         bundle = models.parent / "again" / change.__name__ / MLP
         shutil.copytree(models / MLP, bundle)
         edit_weights(bundle / "model.keras", change)
-        with pytest.raises(IntegrityError, match="elsewhere|other files"):
+        with pytest.raises(IntegrityError, match=r"elsewhere|other files"):
             load_keras(open_bundle(bundle))
 
 
@@ -392,8 +392,14 @@ def test_case_63_golden_answers_that_no_probability_can_give(models, change):
 
 @pytest.mark.parametrize(
     "text",
-    ["{}", "[]", "null", '{"rows": [], "p": [], "lo": [], "hi": []}', '{"rows": [[1]], "p": [0], "lo": [0], "hi": [0]}']
-    + ["one answer less"],
+    [
+        "{}",
+        "[]",
+        "null",
+        '{"rows": [], "p": [], "lo": [], "hi": []}',
+        '{"rows": [[1]], "p": [0], "lo": [0], "hi": [0]}',
+        "one answer less",
+    ],
 )
 def test_case_63_a_golden_file_that_tests_nothing(models, text):
     path = models / LOGISTIC / "golden.json"

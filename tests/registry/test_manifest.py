@@ -54,7 +54,7 @@ def test_every_part_counts_for_the_hash(change):
 
 @pytest.mark.parametrize("found", [0, 2, "1", None, [1]])
 def test_case_65_a_bundle_newer_than_the_library(found):
-    with pytest.raises(ManifestError, match="format is .* upgrade medcore") as caught:
+    with pytest.raises(ManifestError, match=r"format is .* upgrade medcore") as caught:
         parse_manifest(json.dumps(make(format=found)))
     assert caught.value.expected == str(FORMAT)
 
