@@ -93,7 +93,7 @@ def render_head(view: ResultView) -> str:
     if view.prediction.p_calibrated is not None and interval is not None:
         parts += [
             _render_number(view.prediction.p_calibrated, interval),
-            f'<p class="mc-sentence">{embolden(view.sentence)}</p>',
+            f'<p class="mc-sentence">{embolden(_bind_units(view.sentence))}</p>',
             _render_drivers(view),
         ]
     else:
@@ -134,6 +134,11 @@ def render_failed(message: str) -> str:
 def render_facts(facts_line: str) -> str:
     """Return the line that says where the model comes from."""
     return f'<p class="mc-facts">Model facts: {embolden(facts_line)}</p>'
+
+
+def _bind_units(text: str) -> str:
+    """Keep a number and its per cent sign on one line."""
+    return re.sub(r"(\d) %", "\\1\u00a0%", text)
 
 
 def _render_state(prediction: Prediction) -> str:
