@@ -14,7 +14,7 @@ RECIPES = ("logistic", "forest", "svm", "mlp", "attention")
 CONDITION = "diabetes"
 SECOND = "heart_disease"
 N_ROWS = 320
-N_REFITS = 12
+N_BAGS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ def make_recipes():
     schedule = SchedulePlan(epochs=6, batch_size=64, learning_rate=2e-2, weight_decay=0.1)
     return {
         "logistic": ClassicalRecipe(plan=LogisticPlan(inverse_penalty=0.3), repeats=2, splines=True),
-        "forest": ClassicalRecipe(plan=ForestPlan(bags=N_REFITS, trees_per_bag=3, most_leaves=12), repeats=1),
+        "forest": ClassicalRecipe(plan=ForestPlan(bags=N_BAGS, trees_per_bag=3, most_leaves=12), repeats=1),
         "svm": ClassicalRecipe(plan=KernelPlan(gamma=0.3, inverse_penalty=0.3, centers=24), repeats=1),
         "mlp": KerasRecipe(
             network=NetworkPlan(kind="mlp", hidden=(6, 4), dropout=0.1),
@@ -96,7 +96,6 @@ def train_small(models_dir, condition_id, names, *, table=None):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(coverage, "COVERAGE_PATH", Path(models_dir).parent / "coverage.json")
         patch.setattr(recipes, "RECIPES", {condition_id: make_recipes()})
-        patch.setattr(training, "N_REFITS", N_REFITS)
         patch.setattr(training, "_N_RESAMPLES", 200)
         for name in names:
             found = coverage.Coverage(width=1.2, coverage_plain=0.85, coverage=0.9, n_studies=2, n_points=10)
