@@ -20,7 +20,7 @@ from medcore.services.house import Condition, House
 from medcore.services.prevalence import restate_risk
 from medcore.ui import panel, wording
 
-__all__ = ["OPEN_KEY", "show"]
+__all__ = ["OPEN_KEY", "STABILITY", "show"]
 
 REACTS = "How the score reacts"
 POPULATION = "Study population"

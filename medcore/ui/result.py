@@ -94,7 +94,8 @@ def _show_assessed(house: House, condition: Condition, facts: ModelFacts, readin
         notes = condition.bar_notes(reading.record.values, assessment.explanation.contributions)
         st.html(render_bars(rank_bars(assessment.explanation, view.texts.labels, view.texts.values, notes)))
     more.show(house, condition, facts, reading, assessment)
-    if assessment.explanation is not None and not kept.refined:
+    asked = st.session_state.get(more.OPEN_KEY) == more.STABILITY
+    if asked and assessment.explanation is not None and not kept.refined:
         _refine_later(house, condition, facts, reading, kept)
 
 
@@ -130,7 +131,10 @@ def _assess(house: House, condition: Condition, facts: ModelFacts, reading: Form
 
 @st.fragment(run_every=_REFINE_S)
 def _refine_later(house: House, condition: Condition, facts: ModelFacts, reading: FormReading, kept: _Kept) -> None:
-    """Make the bars exact once the form has been still for a moment; the first run only notes what for."""
+    """Make the bars exact while their stability is looked at; the first run only notes what for.
+
+    Not done for every edit: it holds the model process many times longer than the score itself.
+    """
     if st.session_state.get(_REFINE_KEY) != kept.key:
         st.session_state[_REFINE_KEY] = kept.key
         return

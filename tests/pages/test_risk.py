@@ -83,22 +83,24 @@ def test_opening_a_part_does_not_ask_the_model_again(open_page, read):
     before = len(gateway.calls)
     test.pills(key="more").set_value("100 people").run()
     assert "Of 100 people like this one" in read(test)
-    test.pills(key="more").set_value("Is this explanation stable?").run()
+    test.pills(key="more").set_value("Is this explanation stable?").run().run()
     assert "92 of 100 repeats" in read(test)
     test.pills(key="more").set_value("Study population").run()
     assert "Not for:" in read(test)
     assert len(gateway.calls) == before
 
 
-def test_bars_are_refined_once_when_the_form_is_still(open_page, read):
+def test_bars_are_refined_once_and_only_when_their_stability_is_looked_at(open_page, read):
     gateway = fake_models.FakeGateway()
-    test = fill_required(open_page(gateway=gateway))
+    test = fill_required(open_page(gateway=gateway)).run()
     assert gateway.refined == 0
+    test.pills(key="more").set_value("Is this explanation stable?").run()
+    assert "is being computed" in read(test)
     test.run()
     assert gateway.refined == 1
     test.run()
     assert gateway.refined == 1
-    assert "mc-bars" in read(test)
+    assert "1024 combinations" in read(test)
 
 
 def test_sweep_draws_a_chart_with_its_caption_and_table(open_page, read):
