@@ -443,7 +443,6 @@ _FIELDS: tuple[Field, ...] = (
         in_form=False,
         rarely_known=True,
         help="The study's own scale 0-100, not Glasgow points. In files only.",
-        gap_informative=False,
         mask_rate=0.5,
         transform="sqrt",
     ),

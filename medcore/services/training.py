@@ -152,16 +152,16 @@ def make_rows(
         for k, (_, held_out) in enumerate(splitter.split(table.X, strata)):
             folds[repeat, held_out] = k
     rng = np.random.default_rng(seed)
+    mask_rates = np.array([item.mask_rate for item in condition.schema.inputs])
+    blank_share = np.maximum(np.isnan(table.X[table.eligible]).mean(axis=0), mask_rates)
     return LearningRows(
-        encoding=Encoding.of(
-            condition.schema, splines=recipe.splines, blank_share=np.isnan(table.X[table.eligible]).mean(axis=0)
-        ),
+        encoding=Encoding.of(condition.schema, splines=recipe.splines, blank_share=blank_share),
         X=table.X,
         target=table.y.astype(np.float64) if table.target is None else table.target,
         weight=np.ones(n) if table.weight is None else table.weight,
         folds=folds,
         refit_counts=rng.multinomial(n, np.full(n, 1.0 / n), size=n_refits).astype(np.float64),
-        mask_rates=np.array([item.mask_rate for item in condition.schema.inputs]),
+        mask_rates=mask_rates,
         seed=seed,
     )
 
