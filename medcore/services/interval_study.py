@@ -34,7 +34,7 @@ _LIMIT_FOLDS = 3  # enough to calibrate a draw of this size
 _N_POINTS = 400
 _N_GENERATORS = 5
 _LEVEL = 0.90
-_FACTORS = np.arange(0.7, 3.01, 0.05)
+_FACTORS = np.arange(0.7, 6.01, 0.05)
 
 
 @dataclass(frozen=True, kw_only=True)
