@@ -86,9 +86,8 @@ RECIPES: Mapping[str, Mapping[str, Recipe]] = {
         "forest": ClassicalRecipe(plan=ForestPlan(least_leaf=8, features=0.3, most_leaves=100), repeats=1),
         "svm": ClassicalRecipe(plan=KernelPlan(gamma=0.2, inverse_penalty=0.3), repeats=1),
         "mlp": KerasRecipe(
-            network=NetworkPlan(kind="mlp", hidden=(64, 32), dropout=0.4),
+            network=NetworkPlan(kind="mlp", hidden=(32,), dropout=0.3),
             schedule=SchedulePlan(epochs=30, batch_size=128, learning_rate=3e-3, weight_decay=0.1),
-            repeats=2,
             splines=True,
         ),
         "attention": KerasRecipe(
