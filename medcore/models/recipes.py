@@ -82,7 +82,7 @@ RECIPES: Mapping[str, Mapping[str, Recipe]] = {
         ),
     },
     "mortality_180d": {
-        "logistic": ClassicalRecipe(plan=LogisticPlan(inverse_penalty=0.1), repeats=2, splines=True),
+        "logistic": ClassicalRecipe(plan=LogisticPlan(inverse_penalty=0.1), splines=True),
         "forest": ClassicalRecipe(plan=ForestPlan(least_leaf=8, features=0.3, most_leaves=100), repeats=1),
         "svm": ClassicalRecipe(plan=KernelPlan(gamma=0.2, inverse_penalty=0.3), repeats=1),
         "mlp": KerasRecipe(
