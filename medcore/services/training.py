@@ -37,7 +37,7 @@ from medcore.explain.background import make_background
 from medcore.inference.applicability import ApplicabilityModel, fit_applicability
 from medcore.inference.calibrator import Calibrator
 from medcore.inference.scores import ForestScores, KerasScores, KernelScores, LinearScores, Scores
-from medcore.models.calibration import fit_line
+from medcore.models.calibration import cross_fit, fit_line
 from medcore.models.cohort import draw_cohort
 from medcore.models.coverage import Coverage, find_coverage
 from medcore.models.learners import KerasRecipe, LearningRows, Learnt, Recipe, learn
@@ -186,14 +186,7 @@ def judge(learnt: Learnt, table: TrainingTable, rows: LearningRows, X: np.ndarra
     score = learnt.held_out_scores(X)
     plain = score if X is table.X else learnt.held_out_scores(table.X)
     weight = table.eligible.astype(np.float64)
-    repeats = []
-    for r, fold in enumerate(rows.folds):
-        p = np.empty(len(table.y))
-        for k in np.unique(fold):
-            held_out, teaching = fold == k, (fold != k) & table.eligible
-            line = fit_line(plain[r, teaching], table.y[teaching], weight[teaching])
-            p[held_out] = 1.0 / (1.0 + np.exp(-line(score[r, held_out])))
-        repeats.append(p)
+    repeats = [cross_fit(plain[r], table.y, fold, weight, judged=score[r]) for r, fold in enumerate(rows.folds)]
     return Evaluated(p=np.mean(repeats, axis=0), score=score)
 
 
@@ -234,7 +227,8 @@ def _choose(models: Mapping[str, SealedBundle]) -> dict[str, Any]:
         difference = compare_auroc(y, data["p"], arrays[best]["p"], rng=rng, n_resamples=_N_RESAMPLES)
         lower = 0.0 if name == best else difference.gain.lo
         if lower > -MARGIN_AUROC:
-            kept[name] = round(float(metric[name]["brier"]["value"] or 1.0), 3)
+            brier = metric[name]["brier"]["value"]
+            kept[name] = 1.0 if brier is None else round(float(brier), 3)
     lowest = min(kept.values())
     winner = next(name for name in SIMPLEST_FIRST if kept.get(name) == lowest)
     return {
