@@ -57,7 +57,14 @@ def fit_line(score: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None)
     return Line(slope=slope / spread, intercept=float(beta[1]) - slope * mean / spread)
 
 
-def cross_fit(score: np.ndarray, y: np.ndarray, fold: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+def cross_fit(
+    score: np.ndarray,
+    y: np.ndarray,
+    fold: np.ndarray,
+    weight: np.ndarray | None = None,
+    *,
+    judged: np.ndarray | None = None,
+) -> np.ndarray:
     """Return calibrated probabilities, each from a line fitted on the other folds only.
 
     Parameters
@@ -68,11 +75,15 @@ def cross_fit(score: np.ndarray, y: np.ndarray, fold: np.ndarray, weight: np.nda
         Outcomes and the fold of each row.
     weight : array, shape (n,), optional
         Rows with weight 0 are calibrated but teach no line.
+    judged : array, shape (n,), optional
+        Scores to calibrate in place of ``score``, which then only teaches (scores of the same rows with
+        fields hidden, say).
     """
+    judged = score if judged is None else judged
     weight = np.ones(len(y)) if weight is None else weight
     p = np.empty(len(y))
     for k in np.unique(fold):
         held_out = fold == k
         teaching = ~held_out & (weight > 0)
-        p[held_out] = expit(fit_line(score[teaching], y[teaching], weight[teaching])(score[held_out]))
+        p[held_out] = expit(fit_line(score[teaching], y[teaching], weight[teaching])(judged[held_out]))
     return p
