@@ -204,7 +204,7 @@ def choose_defaults(models_dir: Path) -> dict[str, dict[str, Any]]:
     """Choose the default model of each condition and write ``defaults.json``.
 
     Lowest Brier score among the models shown to be non-inferior in AUROC to the best one (lower bound of
-    the paired bootstrap difference above -0.02); the simplest where Brier scores agree to three decimals.
+    the paired bootstrap difference above -0.02); the simplest where Brier scores agree to four decimals.
     """
     shelf: dict[str, dict[str, SealedBundle]] = {}
     for folder in sorted(path for path in models_dir.iterdir() if path.is_dir()):
