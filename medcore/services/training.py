@@ -228,7 +228,7 @@ def _choose(models: Mapping[str, SealedBundle]) -> dict[str, Any]:
         lower = 0.0 if name == best else difference.gain.lo
         if lower > -MARGIN_AUROC:
             brier = metric[name]["brier"]["value"]
-            kept[name] = 1.0 if brier is None else round(float(brier), 3)
+            kept[name] = 1.0 if brier is None else round(float(brier), 4)
     lowest = min(kept.values())
     winner = next(name for name in SIMPLEST_FIRST if kept.get(name) == lowest)
     return {
