@@ -34,6 +34,8 @@ class Coverage:
         Simulated studies, and test patients in each.
     level : float
         Nominal level.
+    borrowed_from : str
+        Another bundle whose figures these are, where this one's own study was out of reach; empty otherwise.
     """
 
     width: float
@@ -42,9 +44,17 @@ class Coverage:
     n_studies: int
     n_points: int
     level: float = 0.90
+    borrowed_from: str = ""
 
     def describe(self) -> str:
         """Write the finding for the model card."""
+        if self.borrowed_from:
+            return (
+                f"The {100 * self.level:.0f} % range is a sampling interval of this model's risk, from bootstrap refits of "
+                "model and calibration. Its coverage has NOT been studied for this model (training takes too long for "
+                f"simulated studies); the widening factor {self.width:.2f} is that of {self.borrowed_from}, which covered "
+                f"{100 * self.coverage:.0f} %. Read the range with reserve."
+            )
         return (
             f"The {100 * self.level:.0f} % range is a sampling interval of this model's risk: how far the estimate "
             "moves when model and calibration are rebuilt from resampled patients. It does not claim to hold one "
