@@ -50,10 +50,10 @@ class Coverage:
         """Write the finding for the model card."""
         if self.borrowed_from:
             return (
-                f"The {100 * self.level:.0f} % range is a sampling interval of this model's risk, from bootstrap refits of "
-                "model and calibration. Its coverage has NOT been studied for this model (training takes too long for "
-                f"simulated studies); the widening factor {self.width:.2f} is that of {self.borrowed_from}, which covered "
-                f"{100 * self.coverage:.0f} %. Read the range with reserve."
+                f"The {100 * self.level:.0f} % range is a sampling interval of this model's risk, from bootstrap "
+                "refits of model and calibration. Its coverage has NOT been studied for this model (training takes "
+                f"too long for simulated studies); the widening factor {self.width:.2f} is that of "
+                f"{self.borrowed_from}, which covered {100 * self.coverage:.0f} %. Read the range with reserve."
             )
         return (
             f"The {100 * self.level:.0f} % range is a sampling interval of this model's risk: how far the estimate "
