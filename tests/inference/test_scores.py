@@ -80,7 +80,7 @@ def test_keras_scores_are_the_means_of_the_members(loaded, rows, name):
     np.testing.assert_allclose(loaded[name].scores.refits(rows), np.asarray(refits), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", ["logistic", "forest", "svm", "mlp"])
 def test_many_rows_score_like_each_alone(loaded, rows, name):
     many = loaded[name].risk(np.tile(rows, (150, 1)))
     one = loaded[name].risk(rows[:3])

@@ -86,6 +86,7 @@ class TestLogistic:
         hard, soft = fit_logistic(Z, y, weight, plan), fit_logistic(Z, 0.5 * y + 0.25, weight, plan)
         assert np.abs(soft[1].coef_).max() < np.abs(hard[1].coef_).max()
 
+    @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
     def test_a_column_that_is_always_blank_or_always_the_same(self, study):
         Z, y = study
         Z = np.column_stack([Z, np.full(len(y), np.nan), np.ones(len(y))])

@@ -17,7 +17,7 @@ FACTORS = interval_study._FACTORS
 def small(monkeypatch):
     """Small recipes, and a limit that is reached in a second."""
     monkeypatch.setattr(recipes, "RECIPES", {CONDITION: make_recipes()})
-    monkeypatch.setattr(interval_study, "_N_LIMIT", 8_000)
+    monkeypatch.setattr(interval_study, "_N_LIMIT", 6_000)
 
 
 def test_the_factor_is_the_smallest_that_reaches_the_level():
@@ -56,11 +56,11 @@ def test_the_population_is_made_up_and_its_risks_are_known(small):
 def test_short_form_of_the_coverage(small):
     said = []
     table = make_table(n=480)
-    found = study_interval(CONDITION_OBJECT, table, "logistic", n_studies=4, seed=1, progress=said.append)
+    found = study_interval(CONDITION_OBJECT, table, "logistic", n_studies=3, seed=1, progress=said.append)
     assert 0.80 <= found.coverage <= 0.99
     assert 0.60 <= found.coverage_plain <= 0.99
     assert FACTORS[0] <= found.width <= FACTORS[-1]
-    assert len(said) == found.n_studies == 4
+    assert len(said) == found.n_studies == 3
     assert f"{100 * found.coverage:.0f} %" in found.describe()
 
 
