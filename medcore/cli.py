@@ -8,6 +8,7 @@ imported inside the commands that need them, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import sys
@@ -308,6 +309,7 @@ def _quiet_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def _show(value: float | None) -> str:
