@@ -66,18 +66,20 @@ class FieldwiseNetwork:
         self._head_bias = float(head_bias.mean())
 
     def field_terms(self, X: np.ndarray) -> np.ndarray:
-        """Return each field's part of the first stage, shape (n, n_fields, members * units + 1)."""
+        """Return each field's part of the first stage, shape (n, n_fields, members * units + 1).
+
+        The bias is spread evenly over the fields, which saves a pass over every masked row.
+        """
         encoded, observed = self._encoding.encode(X), self._encoding.observed(X)
         half = self._encoding.width
         parts = [
             encoded[:, part] @ self._first[part] + observed[:, part] @ self._first[half:][part]
             for part in self._encoding.slices()
         ]
-        return np.stack(parts, axis=1).astype(np.float32)
+        return (np.stack(parts, axis=1) + self._bias / len(parts)).astype(np.float32)
 
     def finish(self, sums: np.ndarray) -> np.ndarray:
         """Run the deeper layers of all members and calibrate their mean. Overwrites ``sums``."""
-        sums += self._bias
         linear = sums[:, -1].astype(np.float64)
         members, units = self._shape
         first = sums[:, :-1]
