@@ -19,7 +19,7 @@ from medcore.results import (
     Status,
 )
 from medcore.services.gateway import ModelAnswer
-from medcore.services.house import House, find_condition, list_conditions
+from medcore.services.house import DefaultChoice, House, find_condition, list_conditions
 
 SHA = "ab12cd" + "0" * 58
 CARD = "# Made-up model\n\n## Purpose\nTests only.\n\n## Population\nNobody.\n"
@@ -58,6 +58,21 @@ class FakeCatalog:
         ids = [item.id for item in list_conditions() if condition in (None, item.id)]
         return tuple(make_facts(i, s, d) for i in ids for s, d in (("logistic", True), ("mlp", False)))
 
+    def refresh(self):
+        return False
+
+    def choice(self, condition):
+        if self._empty:
+            return None
+        chosen, others = self.models(condition)
+        return DefaultChoice(
+            model=chosen.model_id,
+            sha256=chosen.sha256,
+            brier=0.1234,
+            highest_auroc=others.model_id,
+            non_inferior=(chosen.model_id, others.model_id),
+        )
+
     def default(self, condition):
         if self._empty:
             raise UnknownNameError(f"there is no usable model for {condition!r}")
@@ -80,9 +95,13 @@ class FakeGateway:
         self.is_ready, self.status, self.wide = ready, status, wide
         self.explanation_error, self.error = explanation_error, error
         self.calls, self.refined = [], 0
+        self.failure, self.retried = None, 0
 
     def ready(self):
         return self.is_ready
+
+    def retry(self):
+        self.retried += 1
 
     def assess(self, model_id, values, *, precision=0.02):
         self.calls.append(dict(values))

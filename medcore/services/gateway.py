@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from medcore.errors import MedcoreError
 from medcore.results import Explanation, MissingValueGain, Prediction, Response
 
 __all__ = ["Gateway", "ModelAnswer"]
@@ -29,6 +30,13 @@ class Gateway(Protocol):
 
     def ready(self) -> bool:
         """Whether an answer would come without waiting for the start."""
+
+    @property
+    def failure(self) -> MedcoreError | None:
+        """Why there will be no answer at present; None while all is well or still starting."""
+
+    def retry(self) -> None:
+        """Ask for another start after a failure; returns at once."""
 
     def predict(self, model_id: str, values: Mapping[str, float]) -> Prediction:
         """Score one patient."""

@@ -12,11 +12,20 @@ from medcore.conditions.catalog import find_condition, list_conditions
 from medcore.conditions.condition import Condition, Example
 from medcore.config import Settings, read_settings
 from medcore.journal import Journal
-from medcore.registry import Catalog
+from medcore.registry import Catalog, DefaultChoice
 from medcore.services.gateway import Gateway
 from medcore.services.model_child import ChildGateway
 
-__all__ = ["Catalog", "Condition", "Example", "House", "build_house", "find_condition", "list_conditions"]
+__all__ = [
+    "Catalog",
+    "Condition",
+    "DefaultChoice",
+    "Example",
+    "House",
+    "build_house",
+    "find_condition",
+    "list_conditions",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,19 +6,25 @@ The child's side (:func:`make_handler`) imports TensorFlow and friends; the pare
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from medcore.errors import ArtifactError, MedcoreError, UnknownNameError
+from medcore.errors import ArtifactError, IntegrityError, MedcoreError, UnknownNameError
 from medcore.results import Explanation, Prediction, Response
 from medcore.services.gateway import ModelAnswer
 from medcore.workers import Limits, Worker
 
 __all__ = ["ChildGateway", "LocalGateway", "make_handler"]
+
+_log = logging.getLogger(__name__)
 
 _Answer = TypeVar("_Answer")
 _ANSWER: TypeAdapter[ModelAnswer] = TypeAdapter(ModelAnswer)
@@ -28,7 +34,7 @@ _RESPONSE: TypeAdapter[Response] = TypeAdapter(Response)
 
 
 class LocalGateway:
-    """Models in this process, loaded when first asked for."""
+    """Models in this process, loaded when first asked for, and again when their bundle has been replaced."""
 
     def __init__(self, models_dir: Path) -> None:
         from medcore.api import Model, load_from
@@ -42,8 +48,19 @@ class LocalGateway:
         """Say yes: there is nothing to wait for."""
         return True
 
+    @property
+    def failure(self) -> MedcoreError | None:
+        """Say that nothing failed: there is no start that could."""
+        return None
+
+    def retry(self) -> None:
+        """Do nothing: there is no start to ask for."""
+
     def warm_up(self) -> None:
-        """Load every default model and score one made-up patient, so that the first answer is quick."""
+        """Load every default model and score one made-up patient, so that the first answer is quick.
+
+        A model that cannot do this is left cold, whatever is wrong with it: asking for it says why.
+        """
         for facts in self.catalog.models():
             if not facts.default:
                 continue
@@ -52,8 +69,8 @@ class LocalGateway:
                 names = model.risk_model.input_names
                 row = model.risk_model.cohort[0]
                 self._answer(model, {n: float(v) for n, v in zip(names, row, strict=True) if v == v}, 0.02)
-            except MedcoreError:
-                continue
+            except Exception as error:  # noqa: BLE001 - one bad bundle must not stop the others
+                _log.warning("%s is not warm: %s", facts.model_id, type(error).__name__)
 
     def predict(self, model_id: str, values: Mapping[str, float]) -> Prediction:
         """Score one patient."""
@@ -81,9 +98,27 @@ class LocalGateway:
         return response
 
     def _model(self, model_id: str) -> Any:
-        if model_id not in self._models:
+        """Return the model; one whose bundle was replaced by another sound one is loaded again.
+
+        A loaded model whose files were removed or damaged since keeps answering: what was checked is in memory.
+        """
+        self.catalog.refresh()
+        kept = self._models.get(model_id)
+        if kept is not None and self._is_current(model_id, kept.facts.sha256):
+            return kept
+        try:
             self._models[model_id] = self._load(self.catalog, model_id)
+        except MedcoreError:
+            raise
+        except Exception as error:
+            raise IntegrityError(f"{model_id} cannot be loaded: install the bundle again") from error
         return self._models[model_id]
+
+    def _is_current(self, model_id: str, sha256: str) -> bool:
+        try:
+            return self.catalog.bundle(model_id).sha256 == sha256
+        except MedcoreError:
+            return True
 
     @staticmethod
     def _answer(model: Any, values: Mapping[str, float], precision: float) -> ModelAnswer:
@@ -113,6 +148,8 @@ def make_handler(models_dir: str, threads: int = 0) -> Callable[[str, dict[str, 
     gateway.warm_up()
 
     def handle(op: str, payload: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+        if op == "ping":
+            return {}, []
         if op not in _OPERATIONS:
             raise UnknownNameError(f"the model process has no operation {op!r}", value=op)
         result = getattr(gateway, op)(**payload)
@@ -155,6 +192,8 @@ class ChildGateway:
             limits=Limits(niceness=5, request_s=timeout_s),
             environ={"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "KERAS_BACKEND": "tensorflow"},
         )
+        self._lock = threading.Lock()
+        self._nudge: Future[Any] | None = None
 
     def start(self) -> None:
         """Start the child; returns at once."""
@@ -167,6 +206,20 @@ class ChildGateway:
     def ready(self) -> bool:
         """Whether the models are loaded."""
         return self._worker.ready()
+
+    @property
+    def failure(self) -> MedcoreError | None:
+        """Why the last start of the child failed; None once it runs, and before the first start has ended."""
+        return None if self._worker.ready() else self._worker.failure
+
+    def retry(self) -> None:
+        """Ask for the next start now that somebody waits, without waiting for it.
+
+        The child is started again in any case, but at longer and longer intervals while nobody asks.
+        """
+        with self._lock, contextlib.suppress(MedcoreError):
+            if self._nudge is None or self._nudge.done():
+                self._nudge = self._worker.submit("ping")
 
     def predict(self, model_id: str, values: Mapping[str, float]) -> Prediction:
         """Score one patient."""

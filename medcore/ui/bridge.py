@@ -14,6 +14,7 @@ __all__ = ["show"]
 _HTML = """
 <span class="mc-done" aria-hidden="true"></span>
 <button type="button" class="mc-copy" hidden>Copy for the notes <kbd>Alt+K</kbd></button>
+<button type="button" class="mc-save" hidden title="Save the text for the notes as a file">Save</button>
 <div class="mc-live" role="status" aria-live="polite"></div>
 """
 _CSS = """
@@ -47,6 +48,14 @@ async function copy(root) {
   root.medcoreTimer = setTimeout(() => { done.textContent = ""; }, 4000);
 }
 
+function save(root) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([root.medcoreCopy + "\n"], { type: "text/plain;charset=utf-8" }));
+  link.download = root.medcoreName;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
 function showResult() {
   const panel = find(".st-key-result");
   if (!panel) return;
@@ -62,6 +71,10 @@ export default function (component) {
   root.medcoreCopy = data.copy;
   button.hidden = !data.copy;
   button.onclick = () => copy(root);
+  const saver = root.querySelector(".mc-save");
+  root.medcoreName = data.name;
+  saver.hidden = !data.copy;
+  saver.onclick = () => save(root);
   if (live.textContent !== data.announce) live.textContent = data.announce;
   if (data.opened && data.opened !== root.medcoreOpened) {
     setTimeout(() => find(".st-key-facts")?.scrollIntoView({ block: "nearest" }), 400);
@@ -84,15 +97,18 @@ export default function (component) {
 _component: Any = None
 
 
-def show(*, copy: str = "", announce: str = "", opened: str = "") -> None:
+def show(*, copy: str = "", announce: str = "", opened: str = "", name: str = "medcore.txt") -> None:
     """Mount the script.
 
-    ``copy`` is what the button copies (empty hides it), ``announce`` what is read out, ``opened`` the
-    name of the part just opened below the result, which is scrolled into view.
+    ``copy`` is what the buttons copy and save under ``name`` (empty hides them), ``announce`` what is
+    read out, ``opened`` the name of the part just opened below the result, which is scrolled into view.
     """
     global _component
     if _component is None:
         _component = st.components.v2.component("medcore_bridge", html=_HTML, css=_CSS, js=_JS)
     _component(
-        key="bridge", data={"copy": copy, "announce": announce, "opened": opened}, width="content", height="content"
+        key="bridge",
+        data={"copy": copy, "announce": announce, "opened": opened, "name": name},
+        width="content",
+        height="content",
     )

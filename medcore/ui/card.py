@@ -10,10 +10,11 @@ import streamlit as st
 
 from medcore.errors import MedcoreError
 from medcore.results import MetricValue, ModelFacts
-from medcore.services.house import Catalog, Condition
+from medcore.services.house import Catalog, Condition, DefaultChoice
 
-__all__ = ["render_models", "show_models", "show_problems"]
+__all__ = ["render_choice", "render_models", "show_models", "show_problems"]
 
+_MARGIN = 0.02
 _METRICS = {
     "auroc": "AUROC",
     "auprc": "AUPRC",
@@ -41,7 +42,7 @@ def show_models(catalog: Catalog, condition: Condition) -> None:
     if not models:
         st.html(f'<p class="mc-text">There is no usable model for {escape(condition.title)}.</p>')
         return
-    st.html(render_models(models))
+    st.html(render_models(models) + render_choice(models, catalog.choice(condition.id)))
     titles = {facts.model_id: f"{facts.title}{' (used on the Risk page)' if facts.default else ''}" for facts in models}
     chosen = st.selectbox("Card of", list(titles), format_func=titles.__getitem__, key=f"card_{condition.id}")
     facts = next(facts for facts in models if facts.model_id == chosen)
@@ -71,6 +72,29 @@ def render_models(models: Iterable[ModelFacts]) -> str:
         "<caption>Figures with 95 % intervals; how they were made stands on each card</caption>"
         f"<thead><tr><th scope='col'>Model</th>{head}<th scope='col'>Version</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def render_choice(models: Iterable[ModelFacts], choice: DefaultChoice | None) -> str:
+    """Say which model the Risk page uses and why."""
+    items = tuple(models)
+    used, titles = items[0], {facts.model_id: facts.title for facts in items}
+    if choice is None or choice.model != used.model_id:
+        why = "the one that was chosen is not usable" if choice else "nothing was written about how to choose"
+        return f'<p class="mc-text mc-why">Used on the Risk page: <b>{escape(used.title)}</b>, because {why}.</p>'
+    rivals = [titles[name] for name in choice.non_inferior if name in titles and name != choice.model]
+    best = titles.get(choice.highest_auroc, choice.highest_auroc)
+    among = f" Compared with it: {escape(', '.join(rivals))}." if rivals else ""
+    brier = f" ({choice.brier:.4f})" if choice.brier is not None else ""
+    changed = (
+        ' <span class="mc-ask">The bundle has changed since this was decided: compare the models again.</span>'
+        if choice.sha256 not in ("", used.sha256)
+        else ""
+    )
+    return (
+        f'<p class="mc-text mc-why">Used on the Risk page: <b>{escape(used.title)}</b>. Of the models whose AUROC was '
+        f"shown to be no more than {_MARGIN:g} worse than the highest ({escape(best)}), it has the lowest Brier "
+        f"score{brier}; on a tie the simplest is taken.{among}{changed}</p>"
     )
 
 

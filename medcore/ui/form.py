@@ -20,7 +20,7 @@ from medcore.services.house import Condition
 from medcore.ui import state, units, wording
 from medcore.ui.state import Draft
 
-__all__ = ["form_fields", "show"]
+__all__ = ["ask_unit", "form_fields", "show"]
 
 QUESTIONS_TITLE = "Does this patient fit?"
 RARE_TITLE = "Rarely available"
@@ -129,7 +129,7 @@ def _show_number(row: _Row) -> None:
     st.text_input(_plain(item.label), key=name, placeholder=derived, autocomplete="off", max_chars=_MAX_CHARS)
     if len(item.units) > 1:
         st.button(
-            f"{_plain(row.unit)} ⇄",
+            f"{_plain(wording.write_unit(row.unit))} ⇄",
             key=f"{name}__unit",
             on_click=_change_unit,
             args=(row.condition.id, item),
@@ -143,7 +143,7 @@ def _render_beside(row: _Row) -> str:
     chips = len(item.units) > 1
     usual = wording.write_usual(item, row.sex, row.unit)
     needed = item.required and name not in row.reading.record.values
-    hints = [usual if chips else f"{usual} {item.unit}".strip(), "needed" if needed else ""]
+    hints = [usual if chips else f"{usual} {wording.write_unit(item.unit)}".strip(), "needed" if needed else ""]
     if name in row.reading.derived and not row.draft.values.get(name):
         hints = ["derived"]
     if row.reading.record.qualifiers.get(name) == "<":
@@ -164,16 +164,18 @@ def _render_beside(row: _Row) -> str:
 def _show_questions(row: _Row) -> None:
     for question in row.reading.unit_questions:
         if question.field == row.item.name:
-            _ask_unit(row, question)
+            ask_unit(row.condition, question)
     if row.item.name in row.draft.pending:
         _ask_conversion(row)
 
 
-def _ask_unit(row: _Row, question: UnitQuestion) -> None:
-    with st.container(key=f"ask_{row.item.name}", horizontal=True, vertical_alignment="center"):
+def ask_unit(condition: Condition, question: UnitQuestion, place: str = "") -> None:
+    """Ask whether a value was meant in another unit; ``place`` tells a second copy of the question apart."""
+    name, item = question.field, condition.schema[question.field]
+    with st.container(key=f"ask_{name}{place}", horizontal=True, vertical_alignment="center"):
         st.html(f'<p class="mc-ask" role="alert">{escape(question.text)}</p>')
-        st.button("Yes", key=f"{row.item.name}__yes", on_click=_accept_unit, args=(row.condition.id, question))
-        st.button("No, keep", key=f"{row.item.name}__keep", on_click=_keep_unit, args=(row.condition.id, row.item))
+        st.button("Yes", key=f"{name}__yes{place}", on_click=_accept_unit, args=(condition.id, question))
+        st.button("No, keep", key=f"{name}__keep{place}", on_click=_keep_unit, args=(condition.id, item))
 
 
 def _ask_conversion(row: _Row) -> None:
@@ -184,13 +186,13 @@ def _ask_conversion(row: _Row) -> None:
         st.html(f'<p class="mc-ask">{escape(item.label)}: convert {escape(text)} or keep {escape(text)}?</p>')
         if converted is not None:
             st.button(
-                f"Convert: {_plain(converted)} {_plain(wanted)}",
+                f"Convert: {_plain(converted)} {_plain(wording.write_unit(wanted))}",
                 key=f"{item.name}__convert",
                 on_click=_apply_unit,
                 args=(row.condition, item, converted),
             )
         st.button(
-            f"Keep: {_plain(text)} {_plain(wanted)}",
+            f"Keep: {_plain(text)} {_plain(wording.write_unit(wanted))}",
             key=f"{item.name}__keepnumber",
             on_click=_apply_unit,
             args=(row.condition, item, text),

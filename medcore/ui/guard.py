@@ -16,11 +16,13 @@ __all__ = ["find_model", "open_house", "stop_with"]
 
 
 def open_house() -> House:
-    """Return the shared parts; on failure show the reason and end the page."""
+    """Return the shared parts, with the models as they now are; on failure show the reason and end the page."""
     try:
-        return runtime.open_house()
+        house = runtime.open_house()
     except MedcoreError as error:
         stop_with("Medcore cannot start", error.message)
+    house.catalog.refresh()
+    return house
 
 
 def find_model(house: House, condition: Condition) -> ModelFacts:

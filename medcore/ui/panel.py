@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html import escape
 
-from medcore.records import Field, PatientRecord, UnitQuestion
-from medcore.results import Assessment, Interval, Prediction, Reason, Status
+from medcore.records import Field, FieldKind, PatientRecord
+from medcore.results import Assessment, Interval, MissingValueGain, Prediction, Reason, Status
 from medcore.ui import wording
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
 
 _STATE_WORDS = {Status.SCORED: "Scored", Status.CAUTION: "Caution", Status.WITHHELD: "Withheld"}
 _LEAST_CHANGE = 0.005
+_LEAST_GAIN = 0.02
 _NAMED = 3
 _SYMBOLS = {
     Status.SCORED: '<circle cx="8" cy="8" r="5" fill="currentColor"/>',
@@ -44,6 +45,7 @@ class Texts:
     labels: Mapping[str, str]
     values: Mapping[str, str]
     known: frozenset[str]
+    choices: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, fields: Iterable[Field], record: PatientRecord, marks: Mapping[str, str]) -> Texts:
@@ -53,6 +55,7 @@ class Texts:
             labels={item.name: item.label for item in items},
             values={item.name: wording.describe_value(item, record, marks) for item in items},
             known=frozenset(record.values),
+            choices=frozenset(item.name for item in items if item.kind is FieldKind.CHOICE),
         )
 
     @property
@@ -61,8 +64,9 @@ class Texts:
         return [wording.lower_first(label) for name, label in self.labels.items() if name not in self.known]
 
     def phrase(self, name: str) -> str:
-        """Write one field as it stands in a sentence: ``"urine output 300 mL/day L"``."""
-        return f"{wording.lower_first(self.labels[name])} {self.values[name]}"
+        """Write one field as it stands in a sentence: ``"urine output 300 mL/day L"``, ``"cancer: none"``."""
+        colon = ":" if name in self.choices else ""
+        return f"{wording.lower_first(self.labels[name])}{colon} {self.values[name]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +77,8 @@ class ResultView:
     texts: Texts
     sentence: str
     questions: tuple[str, ...] = field(default_factory=tuple)
+    caution: str = ""
+    """What every number of this question is to be read with, whatever the state."""
 
     @property
     def prediction(self) -> Prediction:
@@ -93,6 +99,7 @@ def render_head(view: ResultView) -> str:
     if view.prediction.p_calibrated is not None and interval is not None:
         parts += [
             _render_number(view.prediction.p_calibrated, interval),
+            _render_caution(view.caution),
             f'<p class="mc-sentence">{embolden(_bind_units(view.sentence))}</p>',
             _render_drivers(view),
         ]
@@ -112,21 +119,20 @@ def render_needed(fields: Iterable[Field], n_known: int, n_fields: int) -> str:
     )
 
 
-def render_blocked(errors: Iterable[str], unit_questions: Iterable[UnitQuestion]) -> str:
-    """Return what must be corrected or answered before there can be a score."""
-    items = [escape(text) for text in errors]
-    items += [f"{escape(question.text)} Answer beside the field." for question in unit_questions]
-    rows = "".join(f"<li>{item}</li>" for item in items)
+def render_blocked(errors: Iterable[str]) -> str:
+    """Return that the score is withheld until what is wrong or asked about is cleared up."""
+    items = "".join(f"<li>{escape(text)}</li>" for text in errors)
+    title = "Not scored yet: please correct" if items else "Not scored yet: please answer"
     return (
-        '<section class="mc-head mc-empty" aria-label="Result"><p class="mc-title">Not scored yet: please correct</p>'
-        f'<ul class="mc-errors">{rows}</ul></section>'
+        f'<section class="mc-head mc-empty mc-withheld" aria-label="Result">{_render_badge(Status.WITHHELD, "")}'
+        f'<p class="mc-title">{title}</p>{f"""<ul class="mc-errors">{items}</ul>""" if items else ""}</section>'
     )
 
 
-def render_failed(message: str) -> str:
+def render_failed(message: str, title: str = "No answer from the model") -> str:
     """Return that no answer came, and why."""
     return (
-        '<section class="mc-head mc-empty" aria-label="Result"><p class="mc-title">No answer from the model</p>'
+        f'<section class="mc-head mc-empty" aria-label="Result"><p class="mc-title">{escape(title)}</p>'
         f'<p role="alert">{escape(message)} What you entered is kept.</p></section>'
     )
 
@@ -145,11 +151,24 @@ def _render_state(prediction: Prediction) -> str:
     status = prediction.status
     applied = prediction.applicability
     known = f"complete {applied.n_known} of {applied.n_fields} fields" if applied.n_fields else ""
+    return _render_badge(status, known)
+
+
+def _render_badge(status: Status, beside: str) -> str:
     return (
-        f'<p class="mc-state"><span class="mc-badge"><svg aria-hidden="true" width="16" height="16" '
-        f'viewBox="0 0 16 16">{_SYMBOLS[status]}</svg>{_STATE_WORDS[status]}</span>'
-        f'<span class="mc-quiet">{known}</span></p>'
+        f'<p class="mc-state"><span class="mc-badge">{_render_symbol(status)}{_STATE_WORDS[status]}</span>'
+        f'<span class="mc-quiet">{beside}</span></p>'
     )
+
+
+def _render_symbol(status: Status) -> str:
+    return f'<svg aria-hidden="true" width="16" height="16" viewBox="0 0 16 16">{_SYMBOLS[status]}</svg>'
+
+
+def _render_caution(text: str) -> str:
+    if not text:
+        return ""
+    return f'<p class="mc-warn">{_render_symbol(Status.CAUTION)}<span>{escape(text)}</span></p>'
 
 
 def _render_reasons(reasons: Iterable[Reason]) -> str:
@@ -180,10 +199,14 @@ def _render_drivers(view: ResultView) -> str:
         lines.append(f"<b>Not entered:</b> {escape(wording.list_words(view.texts.blanks, 5))}")
     gain = view.assessment.most_useful_missing
     p = view.prediction.p_calibrated
-    if gain is not None and p is not None and gain.field in view.texts.labels:
+    if gain is not None and p is not None and gain.field in view.texts.labels and _is_worth_knowing(gain):
         text = wording.write_gain(gain, view.texts.labels[gain.field], p)
         lines.append(f"<b>Most useful missing value:</b> {escape(text)}")
     return f'<p class="mc-drivers">{"<br>".join(lines)}</p>'
+
+
+def _is_worth_knowing(gain: MissingValueGain) -> bool:
+    return abs(gain.p_hi - gain.p_lo) >= _LEAST_GAIN
 
 
 def _strongest(contributions: Mapping[str, float], sign: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -15,7 +16,7 @@ from medcore.results import Assessment, ModelFacts
 from medcore.services import clinic
 from medcore.services.clinic import FormReading
 from medcore.services.house import Condition, House
-from medcore.ui import bridge, more, panel, state, wording
+from medcore.ui import bridge, form, more, panel, runtime, state, wording
 from medcore.ui.panel import ResultView, Texts
 
 __all__ = ["show"]
@@ -43,10 +44,11 @@ def show(house: House, condition: Condition, facts: ModelFacts, reading: FormRea
     """Draw the right side for what the form says."""
     waiting = _describe_wait(condition, reading)
     if waiting:
-        _show_message(waiting, condition)
+        _show_message(waiting, condition, reading)
     elif not house.gateway.ready():
-        _show_message(_SKELETON, condition)
-        _wait_for(house)
+        problem = runtime.explain_failure()
+        _show_message(panel.render_failed(problem, "The models cannot be started") if problem else _SKELETON, condition)
+        _wait_for(house, bool(problem))
     else:
         _show_assessed(house, condition, facts, reading)
 
@@ -56,7 +58,7 @@ def _describe_wait(condition: Condition, reading: FormReading) -> str:
     if condition.population_limits(reading.record.values):
         return ""
     if reading.errors or reading.unit_questions:
-        return panel.render_blocked((error.message for error in reading.errors), reading.unit_questions)
+        return panel.render_blocked(error.message for error in reading.errors)
     if reading.missing_required:
         inputs = _inputs(condition)
         known = sum(item.name in reading.record.values for item in inputs)
@@ -64,16 +66,20 @@ def _describe_wait(condition: Condition, reading: FormReading) -> str:
     return ""
 
 
-def _show_message(html: str, condition: Condition) -> None:
+def _show_message(html: str, condition: Condition, reading: FormReading | None = None) -> None:
     st.html(html)
-    bridge.show()
+    for question in reading.unit_questions if reading is not None else ():
+        form.ask_unit(condition, question, place="result")
+    bridge.show(announce=_read_aloud(html))
     st.html(panel.render_facts(condition.facts_line))
 
 
 @st.fragment(run_every=_POLL_S)
-def _wait_for(house: House) -> None:
-    if house.gateway.ready():
+def _wait_for(house: House, failed: bool) -> None:
+    """Look again every moment, and draw all anew when the models are ready, failed, or may yet come."""
+    if house.gateway.ready() or bool(runtime.explain_failure()) != failed:
         st.rerun()
+    runtime.retry_models()
 
 
 def _show_assessed(house: House, condition: Condition, facts: ModelFacts, reading: FormReading) -> None:
@@ -84,12 +90,24 @@ def _show_assessed(house: House, condition: Condition, facts: ModelFacts, readin
         st.button("Try again", key="retry")
         return
     assessment = kept.assessment
+    if _is_outdated(house, facts, assessment):
+        st.rerun(scope="app")
     view = _view(condition, reading, assessment)
     st.html(panel.render_head(view))
     copied = wording.write_copy_text(
-        assessment.prediction, facts, condition.outcome_short, view.texts.blanks, date.today()
+        assessment.prediction,
+        facts,
+        condition.outcome_short,
+        view.texts.blanks,
+        date.today(),
+        caution=condition.caution,
     )
-    bridge.show(copy=copied, announce=_announce(view), opened=st.session_state.get(more.OPEN_KEY) or "")
+    bridge.show(
+        copy=copied,
+        announce=_announce(view),
+        opened=st.session_state.get(more.OPEN_KEY) or "",
+        name=f"medcore-{condition.id}-{date.today().isoformat()}.txt",
+    )
     if assessment.explanation is not None:
         notes = condition.bar_notes(reading.record.values, assessment.explanation.contributions)
         st.html(render_bars(rank_bars(assessment.explanation, view.texts.labels, view.texts.values, notes)))
@@ -97,6 +115,16 @@ def _show_assessed(house: House, condition: Condition, facts: ModelFacts, readin
     asked = st.session_state.get(more.OPEN_KEY) == more.STABILITY
     if asked and assessment.explanation is not None and not kept.refined:
         _refine_later(house, condition, facts, reading, kept)
+
+
+def _is_outdated(house: House, facts: ModelFacts, assessment: Assessment) -> bool:
+    """Whether the bundle was replaced since this page was drawn: all about the model must be drawn anew."""
+    if assessment.prediction.sha256 == facts.sha256:
+        return False
+    house.catalog.refresh()
+    with contextlib.suppress(MedcoreError):
+        return house.catalog.find(facts.model_id).sha256 == assessment.prediction.sha256
+    return False
 
 
 def _assess(house: House, condition: Condition, facts: ModelFacts, reading: FormReading) -> _Kept:
@@ -166,13 +194,24 @@ def _view(condition: Condition, reading: FormReading, assessment: Assessment) ->
             wording.write_percent(interval.hi),
         )
     texts = Texts.of(_inputs(condition), reading.record, assessment.marks)
-    return ResultView(assessment=assessment, texts=texts, sentence=sentence, questions=reading.questions)
+    return ResultView(
+        assessment=assessment,
+        texts=texts,
+        sentence=sentence,
+        questions=reading.questions,
+        caution=condition.caution if prediction.p_calibrated is not None else "",
+    )
 
 
 def _announce(view: ResultView) -> str:
     status = view.prediction.status.value.capitalize()
     reasons = " ".join(reason.text for reason in view.prediction.applicability.reasons)
-    return f"{status}. {reasons} {view.sentence}".replace("**", "")
+    return " ".join(f"{status}. {reasons} {view.sentence} {view.caution}".replace("**", "").split())
+
+
+def _read_aloud(html: str) -> str:
+    """Return the words of a message, for screen readers."""
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
 def _inputs(condition: Condition) -> tuple[Field, ...]:

@@ -11,7 +11,7 @@ from medcore.errors import MedcoreError
 if TYPE_CHECKING:
     from medcore.services.house import House
 
-__all__ = ["close", "model_state", "open_house", "start_models", "use"]
+__all__ = ["close", "explain_failure", "model_state", "open_house", "retry_models", "start_models", "use"]
 
 _log = logging.getLogger(__name__)
 _lock = threading.RLock()
@@ -44,12 +44,13 @@ def use(house: House | None) -> None:
 
 
 def start_models() -> None:
-    """Start the model process. A failure is kept for :func:`model_state`."""
+    """Start the model process unless it is started already. A failure is kept for :func:`model_state`."""
     global _start_error
     try:
         start = getattr(open_house().gateway, "start", None)
         if start is not None:
             start()
+        _start_error = None
     except MedcoreError as error:
         _start_error = error
         _log.error("the model process did not start: %s", error.code)
@@ -67,7 +68,35 @@ def close() -> None:
 
 
 def model_state() -> str:
-    """Return ``"ready"``, ``"starting"`` or ``"failed"``."""
-    if _start_error is not None:
-        return "failed"
-    return "ready" if _house is not None and _house.gateway.ready() else "starting"
+    """Return ``"ready"``, ``"starting"`` or ``"failed"``; a failure passes by itself once a start succeeds."""
+    house = _house
+    if house is not None and house.gateway.ready():
+        return "ready"
+    return "failed" if _find_failure() is not None else "starting"
+
+
+def explain_failure() -> str:
+    """Say in plain words why there are no models and what to do; empty unless the state is ``"failed"``."""
+    failure = _find_failure()
+    if failure is None:
+        return ""
+    reason = failure.message[:1].upper() + failure.message[1:].rstrip(".")
+    return (
+        f"{reason}. It is tried again by itself every few seconds while this page is open. If it lasts, tell "
+        "whoever looks after this server: `medcore verify` names the model that is broken, the server's log the rest."
+    )
+
+
+def retry_models() -> None:
+    """Try to start the models again after a failure, without waiting."""
+    start_models()
+    house = _house
+    if house is not None and house.gateway.failure is not None:
+        house.gateway.retry()
+
+
+def _find_failure() -> MedcoreError | None:
+    house = _house
+    if _start_error is not None or house is None:
+        return _start_error
+    return house.gateway.failure

@@ -22,6 +22,7 @@ __all__ = [
     "write_percent",
     "write_points",
     "write_range",
+    "write_unit",
     "write_usual",
 ]
 
@@ -32,6 +33,7 @@ RANGE_MEANING = (
 )
 _WIDE = 0.30
 _MANY_BLANKS = 8
+_PRETTY_UNITS = {"C": "°C", "F": "°F", "px2": "px²", "kg/m2": "kg/m²"}
 
 
 def write_percent(p: float) -> str:
@@ -66,10 +68,18 @@ def describe_value(item: Field, record: PatientRecord, marks: Mapping[str, str])
     value = record.values.get(item.name)
     if value is None:
         return "not entered"
-    parts = [record.qualifiers.get(item.name, "") + item.format(value), marks.get(item.name, "")]
+    text = item.format(value)
+    if item.unit in _PRETTY_UNITS:
+        text = text.removesuffix(item.unit) + write_unit(item.unit)
+    parts = [record.qualifiers.get(item.name, "") + text, marks.get(item.name, "")]
     if item.name in record.derived:
         parts.append("(derived)")
     return " ".join(part for part in parts if part)
+
+
+def write_unit(unit: str) -> str:
+    """Write a unit as people print it: ``"°C"``, ``"kg/m²"``."""
+    return _PRETTY_UNITS.get(unit, unit)
 
 
 def write_usual(item: Field, sex: str | None, unit: str) -> str:
@@ -91,19 +101,25 @@ def write_gain(gain: MissingValueGain, label: str, p: float) -> str:
     return f"{lower_first(label)} ({_whole(p)} → {ends})"
 
 
-def write_copy_text(prediction: Prediction, facts: ModelFacts, outcome: str, blanks: Iterable[str], today: date) -> str:
-    """Write the line for the patient's notes. Never holds an input value."""
+def write_copy_text(
+    prediction: Prediction, facts: ModelFacts, outcome: str, blanks: Iterable[str], today: date, *, caution: str = ""
+) -> str:
+    """Write the line for the patient's notes: the result never leaves the page without its ``caution``.
+
+    Holds no input value, apart from one that is itself the reason of a caution.
+    """
     head = f"Medcore {prediction.condition} v{facts.version} ({prediction.sha256[:6]}) {today.isoformat()}:"
     if prediction.p_calibrated is None or prediction.interval is None:
-        body = "no score."
+        body, caution = "no score.", ""
     else:
-        body = f"{outcome} {write_percent(prediction.p_calibrated)} (90 % range {write_range(prediction.interval)})."
+        ends = write_range(prediction.interval).removesuffix(" %").replace("–", "-")
+        body = f"{outcome} {write_percent(prediction.p_calibrated)} (90 % range {ends})."
     reasons = " ".join(reason.text for reason in prediction.applicability.reasons)
     state = f"State: {prediction.status}{f': {reasons}' if reasons else '.'}"
     known = f"{prediction.applicability.n_known}/{prediction.applicability.n_fields} fields"
     missing = list_words(blanks)
     fields = f"{known}; not entered: {missing}." if missing else f"{known}."
-    return " ".join((head, body, state, fields, "Decision support, not a diagnosis."))
+    return " ".join(filter(None, (head, body, state, fields, caution, "Decision support, not a diagnosis.")))
 
 
 def list_words(words: Iterable[str], limit: int = _MANY_BLANKS) -> str:

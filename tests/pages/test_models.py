@@ -1,6 +1,8 @@
 import fake_models
 
 from medcore.errors import IntegrityError
+from medcore.services.house import DefaultChoice
+from medcore.ui import card
 
 
 def test_lists_every_model_with_intervals_version_and_hash(open_page, read):
@@ -21,6 +23,23 @@ def test_shows_the_card_of_the_chosen_model(open_page, read):
     test.selectbox(key="card_diabetes").set_value("diabetes-mlp").run()
     assert not test.exception
     assert "diabetes-mlp" in read(test)
+
+
+def test_says_which_model_is_used_and_why(open_page, read):
+    html = read(open_page("governance/models"))
+    assert "Used on the Risk page: <b>Made-up logistic</b>" in html
+    assert "no more than 0.02 worse than the highest (Made-up mlp)" in html
+    assert "lowest Brier score (0.1234)" in html
+    assert "Compared with it: Made-up mlp." in html
+    assert "has changed since" not in html
+
+
+def test_says_when_the_choice_does_not_fit_the_bundles():
+    models = fake_models.FakeCatalog().models("diabetes")
+    choice = DefaultChoice(model=models[0].model_id, sha256="f" * 64)
+    assert "has changed since this was decided" in card.render_choice(models, choice)
+    assert "is not usable" in card.render_choice(models, DefaultChoice(model="diabetes-gone"))
+    assert "nothing was written" in card.render_choice(models, None)
 
 
 def test_names_refused_bundles_and_serves_the_others(open_page, read):

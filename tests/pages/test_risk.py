@@ -273,6 +273,63 @@ def test_models_that_still_start_show_a_skeleton_then_the_result(open_page, read
     assert "mc-number" in read(test)
 
 
+def test_models_that_cannot_start_are_a_sentence_and_come_back_by_themselves(open_page, read):
+    gateway = fake_models.FakeGateway(ready=False)
+    gateway.failure = WorkerDiedError("The model process ended before it was ready")
+    test = fill_required(open_page(gateway=gateway))
+    assert not test.exception
+    assert "The models cannot be started" in read(test)
+    assert "The model process ended before it was ready. It is tried again by itself" in read(test)
+    assert "medcore verify" in read(test)
+    assert "mc-number" not in read(test)
+    assert gateway.retried
+    gateway.is_ready, gateway.failure = True, None
+    test.run()
+    assert "mc-number" in read(test)
+    assert test.text_input(key="age_years").value == "61"
+
+
+def test_the_caution_of_a_question_stands_beside_every_number(open_page, read):
+    test = fill(
+        open_page(condition="mortality_180d"),
+        disease_group="chf",
+        age_years="68",
+        mean_bp_mmhg="64",
+        heart_rate_bpm="104",
+    )
+    assert "mc-scored" in read(test)
+    assert 'class="mc-warn"' in read(test)
+    assert "Care has changed since 1989-94" in read(test)
+    fill(test, disease_group="none")
+    assert "mc-withheld" in read(test)
+    assert 'class="mc-warn"' not in read(test)
+
+
+def test_a_unit_question_is_answered_beside_the_result_too(open_page, read):
+    catalog = fake_models.FakeCatalog(studied={"creatinine_mg_dl": (0.4, 9.0)})
+    test = fill(
+        open_page(condition="mortality_180d", catalog=catalog),
+        disease_group="chf",
+        age_years="68",
+        mean_bp_mmhg="64",
+        heart_rate_bpm="104",
+        creatinine_mg_dl="190",
+    )
+    assert "Not scored yet: please answer" in read(test)
+    assert "Withheld" in read(test)
+    test.button(key="creatinine_mg_dl__yesresult").click().run()
+    assert "mc-number" in read(test)
+
+
+def test_a_bundle_replaced_while_the_page_is_open_redraws_the_page(open_page, read, monkeypatch):
+    catalog, gateway, new = fake_models.FakeCatalog(), fake_models.FakeGateway(), "cd34ef" + "1" * 58
+    test = fill_required(open_page(catalog=catalog, gateway=gateway))
+    monkeypatch.setattr(fake_models, "SHA", new)
+    fill(test, waist_cm="99")
+    assert not test.exception
+    assert "mc-number" in read(test)
+
+
 def test_a_dead_model_process_is_a_sentence_and_keeps_the_form(open_page, read):
     gateway = fake_models.FakeGateway(error=WorkerDiedError("the model process ended before it answered"))
     test = fill_required(open_page(gateway=gateway))

@@ -1,8 +1,11 @@
 """The model process: the same answers as in this process, typed errors across the pipe, no bundle spoils another."""
 
+import time
+
 import pytest
 
 from medcore.errors import ArtifactError, IntegrityError, OutOfRangeError, UnknownNameError
+from medcore.registry import catalog
 from medcore.results import Status
 from medcore.services.model_child import ChildGateway, LocalGateway
 
@@ -81,6 +84,66 @@ def test_a_default_that_fails_its_self_test_does_not_stop_the_start(shelf, tmp_p
     assert gateway.predict(LOGISTIC, VALUES).p_calibrated is not None
     with pytest.raises(ArtifactError):
         gateway.predict(MLP, VALUES)
+
+
+def test_a_default_that_fails_in_an_unforeseen_way_does_not_stop_the_start(models, monkeypatch):
+    gateway = LocalGateway(models)
+    load = gateway._load
+
+    def fail(catalog, model_id):
+        if model_id != LOGISTIC:
+            raise RecursionError
+        return load(catalog, model_id)
+
+    monkeypatch.setattr(gateway, "_load", fail)
+    gateway.warm_up()
+    with pytest.raises(IntegrityError, match="diabetes-mlp cannot be loaded"):
+        gateway.predict(MLP, VALUES)
+    assert gateway.predict(LOGISTIC, VALUES).p_calibrated is not None
+
+
+def test_a_replaced_bundle_is_loaded_again_once_it_is_complete(shelf, tmp_path, monkeypatch):
+    from bundles_fixture import reseal
+
+    models = shelf.copy(tmp_path / "models", LOGISTIC)
+    gateway = LocalGateway(models)
+    monkeypatch.setattr(catalog, "SETTLE_S", 0.0)
+    old = gateway.predict(LOGISTIC, VALUES)
+    manifest = (models / LOGISTIC / "manifest.json").read_text()
+    (models / LOGISTIC / "manifest.json").write_text(manifest.replace("{", "", 1))
+    assert gateway.predict(LOGISTIC, VALUES) == old  # half written: what is loaded answers
+    (models / LOGISTIC / "manifest.json").write_text(manifest)
+    reseal(models / LOGISTIC, version="9.9")
+    new = gateway.predict(LOGISTIC, VALUES)
+    assert new.sha256 != old.sha256
+    assert new.sha256 == gateway.catalog.find(LOGISTIC).sha256
+    assert new.p_calibrated == old.p_calibrated
+
+
+def test_a_child_that_cannot_start_says_why_and_recovers(shelf, tmp_path):
+    models = tmp_path / "models"
+    gateway = ChildGateway(models, threads=1)
+    try:
+        assert gateway.failure is None
+        gateway.start()
+        wait_until(lambda: gateway.failure is not None)
+        assert "the model folder" in gateway.failure.message
+        assert not gateway.ready()
+        shelf.copy(models, LOGISTIC)
+        gateway.retry()
+        gateway.retry()
+        wait_until(gateway.ready)
+        assert gateway.failure is None
+        assert gateway.predict(LOGISTIC, VALUES).p_calibrated is not None
+    finally:
+        gateway.close()
+
+
+def wait_until(condition, seconds=120.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
 
 
 def test_an_explanation_that_fails_leaves_the_score(local, monkeypatch):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import fake_models
 import pytest
 
@@ -86,13 +88,43 @@ def test_score_without_explanation_says_so():
     assert "<strong>41 %</strong>" in html
 
 
+def test_a_question_that_always_needs_caution_says_so_without_another_state():
+    html = render_head(make_view(caution="Care has <changed>."))
+    assert "Scored" in html
+    assert "Caution</span>" not in html
+    warning = html.split('<p class="mc-warn">')[1].split("</p>")[0]
+    assert "<svg" in warning
+    assert "Care has &lt;changed&gt;." in warning
+    assert "mc-warn" not in render_head(make_view(Status.WITHHELD, sentence="No score.", caution="Care has changed."))
+    assert "mc-warn" not in render_head(make_view())
+
+
+def test_a_blocked_score_is_withheld_in_word_and_symbol():
+    html = render_blocked(["Sodium 12"])
+    assert "Withheld" in html
+    assert "<svg" in html
+    assert "Not scored yet: please correct" in html
+    assert "please answer" in render_blocked([])
+
+
+def test_a_missing_value_that_would_change_nothing_is_not_called_useful():
+    view = make_view()
+    useless = replace(view.assessment, most_useful_missing=MissingValueGain(field="albumin", p_lo=0.405, p_hi=0.415))
+    assert "Most useful" not in render_head(replace(view, assessment=useless))
+
+
+def test_a_choice_reads_with_a_colon():
+    texts = Texts(labels={"sex": "Sex at birth"}, values={"sex": "male"}, known=frozenset(), choices=frozenset({"sex"}))
+    assert texts.phrase("sex") == "sex at birth: male"
+
+
 def test_questions_are_asked():
     assert "Please check: Is it BMI 30?" in render_head(make_view(questions=("Is it BMI 30?",)))
 
 
 def test_needed_and_blocked_lists_escape_what_was_typed():
     assert "<li>Age</li>" in render_needed([Field(name="age", label="Age", group="Fit")], 0, 3)
-    assert "<script>" not in render_blocked(["<script>"], [])
+    assert "<script>" not in render_blocked(["<script>"])
 
 
 def test_bold_is_the_only_markup():

@@ -71,9 +71,36 @@ def test_health_tells_that_models_failed(house):
     def fail():
         raise WorkerDiedError("the model process ended before it answered")
 
-    house.gateway.start = fail
+    house.gateway.is_ready, house.gateway.start = False, fail
     runtime.start_models()
     assert runtime.model_state() == "failed"
+
+
+def test_a_failed_start_is_explained_and_passes_by_itself(house):
+    house.gateway.is_ready = False
+    assert runtime.explain_failure() == ""
+    house.gateway.failure = WorkerDiedError("the model process ended before it answered.")
+    assert ask(make_app(), "/healthz")[2] == b'{"status":"ok","models":"failed"}'
+    text = runtime.explain_failure()
+    assert text.startswith("The model process ended before it answered. It is tried again by itself")
+    assert "tell whoever looks after this server" in text
+    runtime.retry_models()
+    assert house.gateway.retried == 1
+    house.gateway.is_ready, house.gateway.failure = True, None
+    assert runtime.model_state() == "ready"
+    assert runtime.explain_failure() == ""
+
+
+def test_a_start_that_could_not_be_tried_is_tried_again(house):
+    def fail():
+        raise WorkerDiedError("no memory")
+
+    house.gateway.is_ready, house.gateway.start = False, fail
+    runtime.start_models()
+    assert runtime.explain_failure().startswith("No memory.")
+    del house.gateway.start
+    runtime.retry_models()
+    assert runtime.model_state() == "starting"
 
 
 def test_lifespan_starts_the_models_after_the_port_is_open_and_closes_them(house, monkeypatch):

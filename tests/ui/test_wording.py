@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date
 
 import fake_models
@@ -106,9 +107,33 @@ def test_copy_text_as_agreed():
         date(2025, 3, 1),
     )
     assert text == (
-        "Medcore mortality_180d v1.2 (ab12cd) 2025-03-01: death within 180 days 41 % (90 % range 33–50 %). "
+        "Medcore mortality_180d v1.2 (ab12cd) 2025-03-01: death within 180 days 41 % (90 % range 33-50). "
         "State: scored. 14/19 fields; not entered: albumin, urea N. Decision support, not a diagnosis."
     )
+
+
+@pytest.mark.parametrize(
+    ("lo", "hi", "text"), [(0.001, 0.02, "(90 % range < 1 to 2)"), (0.97, 0.999, "(90 % range 97 to > 99)")]
+)
+def test_copy_text_with_open_ends(lo, hi, text):
+    prediction = replace(make_prediction(Status.SCORED, lo), interval=Interval(lo=lo, hi=hi))
+    facts = fake_models.make_facts("mortality_180d")
+    assert text in wording.write_copy_text(prediction, facts, "death", [], date(2025, 3, 1))
+
+
+def test_copy_text_takes_the_caution_of_the_question_along():
+    facts, day = fake_models.make_facts("mortality_180d"), date(2025, 3, 1)
+    scored = make_prediction(Status.SCORED, 0.41)
+    text = wording.write_copy_text(scored, facts, "death", [], day, caution="Care has changed.")
+    assert text.endswith("State: scored. 14/19 fields. Care has changed. Decision support, not a diagnosis.")
+    withheld = make_prediction(Status.WITHHELD, None)
+    assert "Care" not in wording.write_copy_text(withheld, facts, "death", [], day, caution="Care has changed.")
+
+
+def test_units_are_written_as_printed():
+    item = Field(name="t", label="Temperature", group="Vitals", unit="C", decimals=1)
+    assert wording.describe_value(item, PatientRecord(values={"t": 38.9}), {"t": "H"}) == "38.9 °C H"
+    assert wording.write_unit("mmHg") == "mmHg"
 
 
 def test_copy_text_of_a_withheld_result_has_no_number():
