@@ -71,6 +71,8 @@ class ApplicabilityModel:
         Row k: quantiles 0 to .9 of the normalised distance when k fields are known.
     tail : float array, shape (n_fields + 1, 2)
         Row k: scale and shape of the generalised Pareto tail beyond the last quantile.
+    asked : bool array, shape (n_fields,)
+        Whether a form asks for the field; only these are counted as known or blank.
     max_gaps : int
         More blanks than this get a caution.
 
@@ -99,6 +101,7 @@ class ApplicabilityModel:
     caution_range: np.ndarray
     quantiles: np.ndarray
     tail: np.ndarray
+    asked: np.ndarray
     max_gaps: int
 
     def to_arrays(self) -> dict[str, np.ndarray]:
@@ -152,8 +155,8 @@ class ApplicabilityModel:
         return Applicability(
             status=Status.WITHHELD if withheld else Status.CAUTION if reasons else Status.SCORED,
             reasons=reasons,
-            n_known=int(np.isfinite(X).sum()),
-            n_fields=X.shape[1],
+            n_known=int(np.isfinite(X[:, self.asked]).sum()),
+            n_fields=int(self.asked.sum()),
             distance_percentile=None if np.isnan(percentile) else percentile,
         )
 
@@ -175,7 +178,11 @@ class ApplicabilityModel:
         X = self._check_rows(np.asarray(X, dtype=np.float64))
         percentiles = self._percentiles(X)
         outside = (self.caution_range[:, 0] > X) | (self.caution_range[:, 1] < X)
-        caution = outside.any(axis=1) | (np.isnan(X).sum(axis=1) > self.max_gaps) | (percentiles > CAUTION_PERCENTILE)
+        caution = (
+            outside.any(axis=1)
+            | (np.isnan(X[:, self.asked]).sum(axis=1) > self.max_gaps)
+            | (percentiles > CAUTION_PERCENTILE)
+        )
         state = np.where(percentiles > WITHHELD_PERCENTILE, 2, caution.astype(np.int64))
         return np.array([status.value for status in _N_STATES])[state], percentiles
 
@@ -201,6 +208,7 @@ class ApplicabilityModel:
             "caution_range": (n, 2),
             "quantiles": (n + 1, len(_GRID)),
             "tail": (n + 1, 2),
+            "asked": (n,),
         }
         wrong = [name for name, shape in expected.items() if np.shape(getattr(self, name)) != shape]
         finite = all(np.isfinite(part).all() for part in (self.centre, self.scale, self.covariance, self.quantiles))
@@ -248,11 +256,11 @@ class ApplicabilityModel:
         return Reason(code="outside_studied", text=text, field=self.names[index])
 
     def _gap_reasons(self, row: np.ndarray) -> tuple[Reason, ...]:
-        gaps = int(np.isnan(row).sum())
+        gaps = int(np.isnan(row[self.asked]).sum())
         if gaps <= self.max_gaps:
             return ()
         usual = f"almost all of the study's patients had at most {self.max_gaps} unknown"
-        text = f"{gaps} of {len(row)} fields are not known; {usual}."
+        text = f"{gaps} of {self.asked.sum()} fields are not known; {usual}."
         return (Reason(code="many_gaps", text=text),)
 
 
@@ -292,7 +300,8 @@ def fit_applicability(X: np.ndarray, schema: Schema, folds: np.ndarray) -> Appli
         distance[outside], n_known[outside] = layout.distances(X[outside], moments)
         excess[outside] = layout.excess(X[outside], layout.tails(inside))
     quantiles, tail = _calibrate(distance, n_known, len(items))
-    gaps = np.isnan(X).sum(axis=1)
+    asked = np.array([item.in_form for item in items])
+    gaps = np.isnan(X[:, asked]).sum(axis=1)
     max_gaps = int(np.quantile(gaps, CAUTION_PERCENTILE / 100.0, method="inverted_cdf"))
     percentile = _percentiles_of(distance, n_known, quantiles, tail)
     others = (percentile > CAUTION_PERCENTILE) | (gaps > max_gaps)
@@ -315,6 +324,7 @@ def fit_applicability(X: np.ndarray, schema: Schema, folds: np.ndarray) -> Appli
         caution_range=layout.range_at(tails, _widening(excess.max(axis=1, initial=0.0), others)),
         quantiles=quantiles,
         tail=tail,
+        asked=asked,
         max_gaps=max_gaps,
     )
 

@@ -8,7 +8,7 @@ from scipy.special import expit, logit
 from medcore.errors import InputError
 from medcore.inference.calibrator import Line
 
-__all__ = ["cross_fit", "fit_line"]
+__all__ = ["cross_fit", "fit_line", "fit_pooled"]
 
 _RIDGE = 1e-3
 _LEAST_SLOPE = 1e-3
@@ -57,33 +57,44 @@ def fit_line(score: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None)
     return Line(slope=slope / spread, intercept=float(beta[1]) - slope * mean / spread)
 
 
+def fit_pooled(versions: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> Line:
+    """Fit one line to several versions of the same rows, in equal parts.
+
+    Parameters
+    ----------
+    versions : array, shape (k, n)
+        Raw scores of the rows as they are and, say, with fields hidden.
+    y : array, shape (n,)
+        Outcomes 0 or 1.
+    weight : array, shape (n,), optional
+        Case weights.
+    """
+    weight = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=np.float64)
+    k = len(versions)
+    return fit_line(versions.ravel(), np.tile(y, k), np.tile(weight / k, k))
+
+
 def cross_fit(
-    score: np.ndarray,
-    y: np.ndarray,
-    fold: np.ndarray,
-    weight: np.ndarray | None = None,
-    *,
-    judged: np.ndarray | None = None,
+    versions: np.ndarray, y: np.ndarray, fold: np.ndarray, judged: np.ndarray, weight: np.ndarray | None = None
 ) -> np.ndarray:
     """Return calibrated probabilities, each from a line fitted on the other folds only.
 
     Parameters
     ----------
-    score : array, shape (n,)
-        Out-of-fold raw scores.
+    versions : array, shape (k, n)
+        Out-of-fold raw scores that teach, in one or more versions of each row (see :func:`fit_pooled`).
     y, fold : arrays, shape (n,)
         Outcomes and the fold of each row.
+    judged : array, shape (n,)
+        Out-of-fold raw scores to calibrate.
     weight : array, shape (n,), optional
         Rows with weight 0 are calibrated but teach no line.
-    judged : array, shape (n,), optional
-        Scores to calibrate in place of ``score``, which then only teaches (scores of the same rows with
-        fields hidden, say).
     """
-    judged = score if judged is None else judged
     weight = np.ones(len(y)) if weight is None else weight
     p = np.empty(len(y))
     for k in np.unique(fold):
         held_out = fold == k
         teaching = ~held_out & (weight > 0)
-        p[held_out] = expit(fit_line(score[teaching], y[teaching], weight[teaching])(judged[held_out]))
+        line = fit_pooled(versions[:, teaching], y[teaching], weight[teaching])
+        p[held_out] = expit(line(judged[held_out]))
     return p

@@ -59,7 +59,8 @@ class Coverage:
             f"The {100 * self.level:.0f} % range is a sampling interval of this model's risk: how far the estimate "
             "moves when model and calibration are rebuilt from resampled patients. It does not claim to hold one "
             f"patient's true risk. In {self.n_studies} simulated studies of this size with {self.n_points} test "
-            "patients each, it held the risk that the same recipe reaches with a very large study in "
+            "patients each (trained on plain outcomes), it held the risk that the same recipe reaches with a very "
+            "large study in "
             f"{100 * self.coverage:.0f} % of cases ({100 * self.coverage_plain:.0f} % before widening by the factor "
             f"{self.width:.2f})."
         )

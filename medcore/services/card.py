@@ -22,6 +22,7 @@ __all__ = ["CardFigures", "write_card"]
 
 _N_RESAMPLES = 500
 _SHORT_METRICS = ("auroc", "brier", "calibration_slope")
+_CHECKED_METRICS = (*_SHORT_METRICS, "calibration_intercept")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,7 @@ def write_card(
         _section("Population", condition.card.population),
         _section("When not to use it", condition.card.not_for),
         _section("Data and licence", _data_text(table, figures)),
-        _section("How it was made", _training_text(manifest, recipe)),
+        _section("How it was made", _training_text(condition, table, manifest, recipe)),
         _section("Performance", _performance_text(recipe, figures)),
         _section("Calibration by tenths of risk", _decile_table(figures)),
         _section("Subgroups", _subgroup_text(figures)),
@@ -87,14 +88,29 @@ def _data_text(table: TrainingTable, figures: CardFigures) -> str:
     return " ".join(lines)
 
 
-def _training_text(manifest: Manifest, recipe: Recipe) -> str:
+def _training_text(condition: Condition, table: TrainingTable, manifest: Manifest, recipe: Recipe) -> str:
     trained = manifest.trained_on
+    soft = masked = ""
+    if table.target is not None:
+        soft = (
+            " In training a borderline finding counts as borderline (targets between 0 and 1); calibration and every "
+            "figure use the plain outcome."
+        )
+    hidden = [item.label for item in condition.schema.inputs if item.mask_rate > 0]
+    if hidden:
+        masked = (
+            f" Hidden at random in training, and in half of what teaches calibration: {', '.join(hidden)}. The "
+            "headline figures are with them where the study has them; those without stand under other checks."
+        )
     kind = "a stacked Keras network" if isinstance(recipe, KerasRecipe) else "scikit-learn"
     return (
         f"Trained as {kind} on {trained['device']} in {trained['seconds']:.0f} s, seed {trained['seed']}, "
         f"{trained['parameters']:,} parameters. Evaluation: {recipe.repeats} x stratified 10-fold cross-validation; "
         "every step (scaling, blanks, model) is fitted inside the folds, and every probability comes from a "
-        "calibrator that never saw the patient. Probabilities are averaged over repeats before a figure is computed."
+        "calibrator that never saw the patient. Probabilities are averaged over repeats before a figure is computed. "
+        "Hyper-parameters were chosen by cross-validation on the same folds, so the figures are slightly optimistic."
+        + soft
+        + masked
     )
 
 
@@ -139,18 +155,27 @@ def _subgroup_text(figures: CardFigures) -> str:
 
 def _checks_text(figures: CardFigures) -> str:
     lines = []
+    everyone = np.ones(len(figures.y), dtype=bool)
+    sites = figures.groups.get("site")
+    parts = {"": everyone} if sites is None else {f", {site}": sites == site for site in np.unique(sites)}
     for name, p in figures.masked.items():
-        metrics = evaluate(
-            figures.y, p, threshold=figures.threshold, rng=np.random.default_rng(0), n_resamples=_N_RESAMPLES
-        )
-        shown = ", ".join(f"{key} {_with_interval(metrics[key])}" for key in _SHORT_METRICS)
-        lines.append(f"- {name}: {shown}.")
+        for part, rows in parts.items():
+            metrics = evaluate(
+                figures.y[rows],
+                p[rows],
+                threshold=figures.threshold,
+                rng=np.random.default_rng(0),
+                n_resamples=_N_RESAMPLES,
+            )
+            shown = ", ".join(f"{key} {_with_interval(metrics[key])}" for key in _CHECKED_METRICS)
+            lines.append(f"- {name}{part}: {shown}.")
     for name, (value, n, events) in figures.secondary.items():
         lines.append(f"- {name.replace('_', ' ')}: AUROC {value:.3f} ({events:,} of {n:,}).")
     rates = figures.applicability
     lines.append(
-        f"- Applicability on the study's own rows: scored {100 * rates['scored']:.1f} %, "
-        f"caution {100 * rates['caution']:.1f} %, withheld {100 * rates['withheld']:.1f} %."
+        "- Applicability on the study's own rows, judged by statistics they had no part in: "
+        f"scored {100 * rates['scored']:.1f} %, caution {100 * rates['caution']:.1f} %, "
+        f"withheld {100 * rates['withheld']:.1f} %."
     )
     lines.append(f"- Explanations start from the average risk of {100 * figures.base:.1f} %.")
     return "\n".join(lines)

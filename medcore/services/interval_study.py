@@ -24,7 +24,7 @@ from medcore.models.learners import KerasRecipe, Recipe
 from medcore.models.recipes import SIMPLEST_FIRST, find_recipe
 from medcore.models.stacks import TrainedStack, train_stack
 from medcore.records import FieldKind
-from medcore.services.training import calibrate, judge, learn_parts, make_rows, say
+from medcore.services.training import calibrate, learn_parts, make_rows, say, teaching_scores
 
 __all__ = ["Population", "find_factor", "make_population", "study_interval", "study_intervals"]
 
@@ -186,7 +186,7 @@ def _train(
     sizes = {"n_refits": 1, "n_folds": _LIMIT_FOLDS} if large else {}
     rows = make_rows(condition, study, recipe, seed, **sizes)
     learnt, scores = learn_parts(recipe, recipe_name, rows)
-    calibrator = calibrate(judge(learnt, study, rows, study.X), study, rows, learnt.n_refits, 1.0)
+    calibrator = calibrate(teaching_scores(learnt, study, rows), study, rows, learnt.n_refits, 1.0)
     return calibrator, scores.main(points), scores.refits(points)
 
 

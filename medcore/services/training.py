@@ -17,12 +17,12 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from sklearn.model_selection import StratifiedKFold
 
 from medcore import __version__
@@ -34,10 +34,10 @@ from medcore.evaluation.comparison import compare_auroc
 from medcore.evaluation.discrimination import auroc
 from medcore.evaluation.scoreboard import evaluate
 from medcore.explain.background import make_background
-from medcore.inference.applicability import ApplicabilityModel, fit_applicability
+from medcore.inference.applicability import fit_applicability
 from medcore.inference.calibrator import Calibrator
 from medcore.inference.scores import ForestScores, KerasScores, KernelScores, LinearScores, Scores
-from medcore.models.calibration import cross_fit, fit_line
+from medcore.models.calibration import cross_fit, fit_pooled
 from medcore.models.cohort import draw_cohort
 from medcore.models.coverage import Coverage, find_coverage
 from medcore.models.learners import KerasRecipe, LearningRows, Learnt, Recipe, learn
@@ -59,6 +59,7 @@ _LEAST_CELL = 10
 _N_RESAMPLES = 2000
 _N_GOLDEN = 6
 _BALANCED = (0.3, 0.7)
+_OUTER_PARTS = 5
 
 Progress = Callable[[str], None]
 
@@ -66,14 +67,6 @@ Progress = Callable[[str], None]
 def say(message: str) -> None:
     """Report progress on standard error, at once."""
     print(message, file=sys.stderr, flush=True)  # noqa: T201 - a command's progress line
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluated:
-    """Cross-fitted answers of a recipe on all rows of a table: ``p`` (n,), ``score`` (repeats, n)."""
-
-    p: np.ndarray
-    score: np.ndarray
 
 
 def train(
@@ -122,11 +115,11 @@ def train_recipe(
     rows = make_rows(condition, table, recipe, seed)
     coverage = find_coverage(condition.id, recipe_name)
     learnt, scores = learn_parts(recipe, recipe_name, rows)
-    evaluated = judge(learnt, table, rows, table.X)
-    calibrator = calibrate(evaluated, table, rows, learnt.n_refits, coverage.width)
+    versions = teaching_scores(learnt, table, rows)
+    calibrator = calibrate(versions, table, rows, learnt.n_refits, coverage.width)
     seconds = time.perf_counter() - started
     progress(f"{condition.id} {recipe_name}: members trained in {seconds:.0f} s")
-    contents, figures = _contents(condition, table, rows, recipe_name, learnt, evaluated, scores, calibrator, coverage)
+    contents, figures = _contents(condition, table, rows, recipe_name, learnt, versions, scores, calibrator, coverage)
     manifest = _manifest(condition, table, recipe_name, rows.encoding, figures, seed, seconds, learnt.n_parameters)
     contents["card.md"] = write_card(condition, table, manifest, recipe, figures).encode()
     bundle = write_bundle(models_dir / manifest.id, manifest, contents)
@@ -178,26 +171,35 @@ def learn_parts(recipe: Recipe, recipe_name: str, rows: LearningRows) -> tuple[L
     return learnt, ForestScores(learnt.parts["forest"], learnt.parts["trees_per_bag"], rows.encoding)
 
 
-def judge(learnt: Learnt, table: TrainingTable, rows: LearningRows, X: np.ndarray) -> Evaluated:
-    """Score held-out rows (their inputs as given in ``X``) with cross-fitted calibration.
+def teaching_scores(learnt: Learnt, table: TrainingTable, rows: LearningRows) -> np.ndarray:
+    """Return the held-out scores that teach calibration, shape (versions, repeats, n).
 
-    The calibration lines always come from the rows as they are, also when ``X`` has fields hidden.
+    The rows as they are and, where fields are hidden at random in training, with all of those hidden: the
+    line has to serve the doctor who has these tests and the one who has not.
     """
-    score = learnt.held_out_scores(X)
-    plain = score if X is table.X else learnt.held_out_scores(table.X)
+    versions = [learnt.held_out_scores(table.X)]
+    if (rows.mask_rates > 0).any():
+        hidden = table.X.copy()
+        hidden[:, rows.mask_rates > 0] = np.nan
+        versions.append(learnt.held_out_scores(hidden))
+    return np.array(versions)
+
+
+def judge(table: TrainingTable, rows: LearningRows, versions: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """Return cross-fitted probabilities (n,) of held-out scores (repeats, n), averaged over repeats."""
     weight = table.eligible.astype(np.float64)
-    repeats = [cross_fit(plain[r], table.y, fold, weight, judged=score[r]) for r, fold in enumerate(rows.folds)]
-    return Evaluated(p=np.mean(repeats, axis=0), score=score)
+    repeats = [cross_fit(versions[:, r], table.y, fold, score[r], weight) for r, fold in enumerate(rows.folds)]
+    return np.asarray(np.mean(repeats, axis=0))
 
 
 def calibrate(
-    evaluated: Evaluated, table: TrainingTable, rows: LearningRows, n_refits: int, width: float
+    versions: np.ndarray, table: TrainingTable, rows: LearningRows, n_refits: int, width: float
 ) -> Calibrator:
     """Fit the shipped calibrator on held-out scores, and one line per refit on its bootstrap of them."""
-    chosen = table.eligible
-    score, y = evaluated.score.mean(axis=0)[chosen], table.y[chosen]
-    lines = [fit_line(score, y, rows.refit_counts[i % len(rows.refit_counts), chosen]) for i in range(n_refits)]
-    return Calibrator(main=fit_line(score, y), refits=tuple(lines), width=width)
+    asked = table.eligible
+    score, y = versions.mean(axis=1)[:, asked], table.y[asked]
+    lines = [fit_pooled(score, y, rows.refit_counts[i % len(rows.refit_counts), asked]) for i in range(n_refits)]
+    return Calibrator(main=fit_pooled(score, y), refits=tuple(lines), width=width)
 
 
 def choose_defaults(models_dir: Path) -> dict[str, dict[str, Any]]:
@@ -246,16 +248,17 @@ def _contents(
     rows: LearningRows,
     recipe_name: str,
     learnt: Learnt,
-    evaluated: Evaluated,
+    versions: np.ndarray,
     scores: Scores,
     calibrator: Calibrator,
     coverage: Coverage,
 ) -> tuple[dict[str, bytes], CardFigures]:
     asked = table.eligible
     rng = np.random.default_rng(rows.seed)
-    X, y, p = table.X[asked], table.y[asked], evaluated.p[asked]
-    applicability = fit_applicability(X, condition.schema, rows.folds[0][asked])
-    cohort = draw_cohort(X, condition.schema, n=COHORT_SIZE, rng=rng)
+    p_all = judge(table, rows, versions, versions[0])
+    X, y, p, fold = table.X[asked], table.y[asked], p_all[asked], rows.folds[0][asked]
+    applicability = fit_applicability(X, condition.schema, fold)
+    cohort = draw_cohort(X, condition.schema, n=COHORT_SIZE, rng=rng, keep=_sane_rows(condition))
     p_cohort = calibrator.probability(scores.main(cohort))
     background, weight = make_background(cohort, p_cohort, target_mean=float(p.mean()))
     golden = _golden(cohort, scores, calibrator)
@@ -267,11 +270,11 @@ def _contents(
         p=p,
         groups={name: values[asked] for name, values in table.groups.items()},
         masked={
-            name: judge(learnt, table, rows, _hide(condition, table.X, fields)).p[asked]
+            name: judge(table, rows, versions, learnt.held_out_scores(_hide(condition, table.X, fields)))[asked]
             for name, fields in condition.masked_checks.items()
         },
-        secondary=_secondary(table, evaluated.p),
-        applicability=applicability_rates(applicability, X),
+        secondary=_secondary(table, p_all),
+        applicability=applicability_rates(condition, X, fold),
         base=float(weight @ calibrator.probability(scores.main(background))),
         coverage=coverage,
     )
@@ -280,7 +283,7 @@ def _contents(
         "calibrator.json": json.dumps(calibrator.to_json(), sort_keys=True).encode(),
         "reference.npz": _npz(arrays),
         "cohort.npz": _npz({"X": cohort.astype(np.float32), "made_up": np.array(1, dtype=np.int8)}),
-        "evaluation.npz": _npz(evaluation_arrays(condition.id, table, evaluated.p, rows.folds[0])),
+        "evaluation.npz": _npz(evaluation_arrays(condition.id, table, p_all, rows.folds[0])),
         "golden.json": json.dumps(golden).encode(),
         **_model_file(learnt.parts, recipe_name),
     }
@@ -318,10 +321,25 @@ def evaluation_arrays(
     return arrays
 
 
-def applicability_rates(model: ApplicabilityModel, X: np.ndarray) -> dict[str, float]:
-    """Return the share of rows per state."""
-    statuses = np.asarray([str(status) for status in model.check_many(X)[0]])
+def applicability_rates(condition: Condition, X: np.ndarray, fold: np.ndarray) -> dict[str, float]:
+    """Return the share of rows per state, each row judged by statistics it had no part in."""
+    part = fold % _OUTER_PARTS
+    statuses = np.empty(len(X), dtype="<U16")
+    for k in range(_OUTER_PARTS):
+        model = fit_applicability(X[part != k], condition.schema, fold[part != k])
+        statuses[part == k] = [str(status) for status in model.check_many(X[part == k])[0]]
     return {name: float(np.mean(statuses == name)) for name in ("scored", "caution", "withheld")}
+
+
+def _sane_rows(condition: Condition) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the check that made-up rows contradict no rule of the condition."""
+    names = condition.schema.input_names
+
+    def keep(X: np.ndarray) -> np.ndarray:
+        known = [{n: float(v) for n, v in zip(names, row, strict=True) if not math.isnan(v)} for row in X]
+        return np.array([not condition.cross_check(values).errors for values in known], dtype=bool)
+
+    return keep
 
 
 def _manifest(
@@ -343,9 +361,10 @@ def _manifest(
         recipe=recipe_name,
         version=__version__,
         created=dt.datetime.now(dt.UTC).date().isoformat(),
-        frameworks={name: installed(name) for name in ("keras", "tensorflow-cpu", "scikit-learn", "numpy")},
+        frameworks={name: installed(name) for name in ("keras", "scikit-learn", "numpy")}
+        | {"tensorflow": tf.__version__},
         trained_on={
-            "device": f"CPU, {os.cpu_count()} cores, {platform.machine()}",
+            "device": _device(),
             "seconds": round(seconds, 1),
             "seed": seed,
             "parameters": n_parameters,
@@ -359,6 +378,12 @@ def _manifest(
         base_rate=float(figures.y.mean()),
         n_train=len(figures.y),
     )
+
+
+def _device() -> str:
+    if tf.config.list_physical_devices("GPU"):
+        return f"GPU, {platform.machine()}"
+    return f"CPU, {os.cpu_count()} cores, {platform.machine()}"
 
 
 def studied_ranges(condition: Condition, X: np.ndarray) -> dict[str, tuple[float, float]]:
