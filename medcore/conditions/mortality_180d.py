@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from medcore.conditions.condition import CardText, Condition, Example, Findings, PrevalencePolicy, Values
 from medcore.conditions.shared import (
@@ -539,6 +539,11 @@ def _sentence(p: str, lo: str, hi: str) -> str:
 
 
 _SELECTION = "reflects who entered the study"
+# Urea and urine were not recorded for one half of the study, so that their pattern is weak: never good news when bad.
+_NOT_REASSURING: Mapping[str, Callable[[float], bool]] = {
+    "urea_nitrogen_mg_dl": lambda value: value > 20,
+    "urine_ml_day": lambda value: value < 800,
+}
 
 
 def _bar_notes(values: Values, contributions: Mapping[str, float]) -> dict[str, str]:
@@ -550,6 +555,9 @@ def _bar_notes(values: Values, contributions: Mapping[str, float]) -> dict[str, 
     }
     if "coma_support" in values:
         notes.pop("coma_support")
+    for name, reads_badly in _NOT_REASSURING.items():
+        if name in values and reads_badly(values[name]) and contributions.get(name, 0.0) < 0:
+            notes[name] = "do not take as reassurance: half of the study's patients lack this value"
     return {name: note for name, note in notes.items() if name in contributions}
 
 
@@ -569,15 +577,24 @@ CONDITION = Condition(
     examples=(
         Example(
             name="Heart failure, 68",
-            teaches="Few values known, many blank: still a usable estimate.",
+            teaches="Six labs blank, as on many wards: still a usable estimate, below the study's average.",
             values={
                 "disease_group": "chf",
                 "age_years": "68",
+                "day_of_stay": "1",
+                "sex": "male",
+                "cancer": "none",
+                "dementia": "no",
+                "diabetes": "no",
+                "comorbidity_count": "1",
                 "mean_bp_mmhg": "108",
                 "heart_rate_bpm": "112",
                 "respiratory_rate": "24",
                 "temperature_c": "36.2",
                 "creatinine_mg_dl": "1.4",
+                "sodium_mmol_l": "138",
+                "wbc_10e9_l": "9.5",
+                "urine_ml_day": "1800",
             },
         ),
         Example(
@@ -586,6 +603,12 @@ CONDITION = Condition(
             values={
                 "disease_group": "sepsis_mosf",
                 "age_years": "71",
+                "day_of_stay": "6",
+                "sex": "male",
+                "cancer": "none",
+                "dementia": "no",
+                "diabetes": "no",
+                "comorbidity_count": "1",
                 "mean_bp_mmhg": "52",
                 "heart_rate_bpm": "136",
                 "respiratory_rate": "36",
@@ -593,6 +616,10 @@ CONDITION = Condition(
                 "pao2_fio2_mmhg": "140",
                 "albumin_g_dl": "2.1",
                 "arterial_ph": "7.24",
+                "creatinine_mg_dl": "3.1",
+                "sodium_mmol_l": "136",
+                "bilirubin_mg_dl": "4.6",
+                "wbc_10e9_l": "22",
                 "urine_ml_day": "300",
             },
         ),

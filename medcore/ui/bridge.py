@@ -50,7 +50,7 @@ async function copy(root) {
 
 function save(root) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([root.medcoreCopy + "\n"], { type: "text/plain;charset=utf-8" }));
+  link.href = URL.createObjectURL(new Blob([root.medcoreCopy + "\\n"], { type: "text/plain;charset=utf-8" }));
   link.download = root.medcoreName;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);

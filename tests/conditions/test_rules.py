@@ -112,6 +112,28 @@ def test_notes_beside_bars_that_mislead():
     assert set(notes.values()) == {"reflects who entered the study"}
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "change", "noted"),
+    [
+        ("urea_nitrogen_mg_dl", 64, -0.1, True),
+        ("urea_nitrogen_mg_dl", 64, 0.1, False),
+        ("urea_nitrogen_mg_dl", 12, -0.1, False),
+        ("urine_ml_day", 300, -0.1, True),
+        ("urine_ml_day", 1800, -0.1, False),
+    ],
+)
+def test_a_bad_value_that_lowers_a_risk_of_death_is_no_reassurance(name, value, change, noted):
+    notes = MORTALITY.bar_notes({name: value}, {name: change})
+    assert notes.get(name, "").startswith("do not take as reassurance") is noted
+
+
+def test_a_size_that_does_not_fit_is_told_once_with_what_would():
+    errors = BREAST.cross_check({"radius_worst": 13.4, "area_worst": 55.6, "area_mean": 462})
+    assert [error.message for error in errors.errors] == [
+        "Worst area 55.6 does not fit the radius 13.4 (a circle has 564). Is one of them in another unit?"
+    ]
+
+
 @pytest.mark.parametrize(("glucose", "over"), [(120, 0), (121, 1), (90, 0)])
 def test_fasting_glucose_answers_its_question(glucose, over):
     assert HEART.derive({"fasting_glucose_mg_dl": glucose}) == {"fasting_glucose_over_120": over}
