@@ -78,7 +78,7 @@ RECIPES: Mapping[str, Mapping[str, Recipe]] = {
         "attention": KerasRecipe(
             network=NetworkPlan(kind="attention", width=16, dropout=0.1),
             schedule=SchedulePlan(epochs=12, batch_size=128, learning_rate=5e-3, weight_decay=0.1),
-            repeats=1,
+            repeats=5,
         ),
     },
     "mortality_180d": {
