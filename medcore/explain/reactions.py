@@ -26,7 +26,7 @@ _BANDWIDTH = 0.5
 
 
 def most_useful_missing(score: Score, row: np.ndarray, cohort: np.ndarray, schema: Schema) -> MissingValueGain | None:
-    """Return the blank field whose value could move the risk most, None when nothing is blank.
+    """Return the blank field of the form whose value could move the risk most, None when there is none.
 
     See :func:`missing_value_gains` for the parameters.
     """
@@ -60,14 +60,15 @@ def missing_value_gains(
     Returns
     -------
     tuple of MissingValueGain
-        One per blank field that any made-up patient has, in field order.
+        One per blank field of the form that any made-up patient has, in field order.
     """
     row, cohort = _check_row(row, schema), np.asarray(cohort, dtype=np.float64)
     if cohort.ndim != 2 or cohort.shape[1] != len(row):
         raise InputError(f"the made-up patients have shape {cohort.shape}, expected (n, {len(row)})")
     distance = _distance(row, cohort, schema)
     plans = []
-    for index in np.flatnonzero(np.isnan(row)).tolist():
+    asked = np.array([item.in_form for item in schema.inputs])
+    for index in np.flatnonzero(np.isnan(row) & asked).tolist():
         donors = np.flatnonzero(~np.isnan(cohort[:, index]))
         if len(donors):
             nearest = donors[np.argsort(distance[donors], kind="stable")[:n_values]]

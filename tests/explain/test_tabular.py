@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit
 
 from medcore.errors import ExplanationError, InputError, UnknownNameError
-from medcore.explain import Explainer, missing_value_gains, sweep_response
+from medcore.explain import Explainer, missing_value_gains, most_useful_missing, sweep_response
 from medcore.explain.stability import perturb_row
 from medcore.records import Choice, Field, FieldKind, Role, Schema
 
@@ -104,6 +106,14 @@ class TestMissing:
         gain = explainer.most_useful_missing(np.array([np.nan, 0.0, 1, 0.0, np.nan, 0.0, np.nan]))
         assert gain.field == "a"
         assert 0.0 <= gain.p_lo < gain.p_hi <= 1.0
+
+    def test_a_field_that_no_form_shows_is_not_named(self, cohort):
+        shown = replace(SCHEMA.inputs[0], in_form=False)
+        schema = Schema((shown, *SCHEMA.inputs[1:]))
+        row = np.array([np.nan, 0.0, 1, 0.0, np.nan, 0.0, np.nan])
+        assert most_useful_missing(score, row, cohort, SCHEMA).field == "a"
+        assert most_useful_missing(score, row, cohort, schema).field != "a"
+        assert "a" not in {gain.field for gain in missing_value_gains(score, row, cohort, schema)}
 
     def test_nothing_blank_nothing_named(self, explainer):
         assert explainer.most_useful_missing(np.zeros(7)) is None
