@@ -25,6 +25,9 @@ __all__ = [
     "Reason",
     "Response",
     "Status",
+    "count_of_100",
+    "rest_of_100",
+    "whole_percent",
 ]
 
 
@@ -114,7 +117,7 @@ class Explanation:
 
     ``standard_error`` is per contribution, from two independent halves of the coalitions.
     ``top_stability`` is the share (0-1) of noise-perturbed copies of the patient whose top five
-    fields are the same set; ``worst_error`` the largest standard error.
+    fields are the same set; ``worst_error`` the largest standard error; ``sha256`` the bundle that was asked.
     """
 
     base: float
@@ -123,6 +126,7 @@ class Explanation:
     p_calibrated: float
     n_coalitions: int
     top_stability: float | None = None
+    sha256: str = ""
 
     @property
     def worst_error(self) -> float:
@@ -144,7 +148,8 @@ class Response:
     """How the formula answers to one field swept over its studied range. Not a treatment effect.
 
     ``values`` (canonical unit), ``p``, ``lo``, ``hi`` have equal length; ``measured`` is the
-    patient's own value or None, ``noise_sd`` its measurement error in the same unit.
+    patient's own value or None, ``noise_sd`` its measurement error in the same unit, ``sha256`` the
+    bundle that was asked.
     """
 
     field: str
@@ -154,6 +159,7 @@ class Response:
     hi: tuple[float, ...]
     measured: float | None
     noise_sd: float
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,3 +201,33 @@ class Assessment:
     marks: Mapping[str, str] = field(default_factory=dict)
     explanation_error: str | None = None
     journal_id: int | None = None
+
+
+def whole_percent(p: float) -> str:
+    """Write a probability as a whole number of per cent, without the sign: ``"41"``, ``"< 1"``, ``"> 99"``."""
+    if p < 0.01:
+        return "< 1"
+    return "> 99" if p > 0.99 else f"{math.floor(100 * p + 0.5)}"
+
+
+def count_of_100(percent: str) -> str:
+    """Say a per cent text as a count of 100 people.
+
+    ``"7 %"`` -> ``"about 7"``, ``"< 1 %"`` -> ``"fewer than 1"``, ``"> 99 %"`` -> ``"more than 99"``.
+    """
+    number = percent.replace("%", "").strip()
+    if number.startswith("<"):
+        return f"fewer than {number[1:].strip()}"
+    if number.startswith(">"):
+        return f"more than {number[1:].strip()}"
+    return f"about {number}"
+
+
+def rest_of_100(percent: str) -> str:
+    """Say the other side of a per cent text as a count of 100 people: ``"41 %"`` -> ``"59"``."""
+    number = percent.replace("%", "").strip()
+    if number.startswith("<"):
+        return "more than 99"
+    if number.startswith(">"):
+        return "fewer than 1"
+    return f"{100 - float(number):g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from medcore.conditions.condition import CardText, Condition, Example, Findings, PrevalencePolicy, Values
 from medcore.conditions.shared import (
@@ -12,7 +13,6 @@ from medcore.conditions.shared import (
     age_limit,
     check_pressures,
     conflict,
-    count_of_100,
     derived_errors,
     range_words,
     sex_field,
@@ -21,7 +21,7 @@ from medcore.conditions.shared import (
 from medcore.datasets.nhanes import load_nhanes_table
 from medcore.errors import FieldError
 from medcore.records import Field, Role, Schema, Unit
-from medcore.results import Reason
+from medcore.results import Reason, count_of_100
 
 __all__ = ["CONDITION"]
 
@@ -82,6 +82,7 @@ _FIELDS: tuple[Field, ...] = (
         unit_aliases=("kgs", "kilo"),
         other_units=(Unit(symbol="lb", factor=0.4536, aliases=("lbs", "pound", "pounds", "[lb_av]"), ambiguous=True),),
         possible=(20, 450),
+        plausible=(40, 150),
         decimals=1,
         loinc="29463-7",
         help="With height it gives the body mass index.",
@@ -185,7 +186,7 @@ _FIELDS: tuple[Field, ...] = (
         label="HDL cholesterol",
         group=_LABS,
         unit="mg/dL",
-        other_units=(Unit(symbol="mmol/L", factor=38.67, aliases=("mM", "mmol"), ambiguous=True),),
+        other_units=(replace(CHOLESTEROL_MMOL, ambiguous=True, loinc="14646-4"),),
         possible=(3, 250),
         usual=(40, None),
         usual_by_sex={"male": (40, None), "female": (50, None)},

@@ -101,6 +101,7 @@ _FIELDS: tuple[Field, ...] = (
         other_units=(GLUCOSE_MMOL,),
         possible=(10, 2000),
         usual=(70, 99),
+        plausible=(50, 450),
         loinc="1558-6",
         help="Only whether it lies above 120 mg/dL counts.",
         paste_names=("fasting glucose", "fasting blood sugar", "fbg", "fpg"),
@@ -133,7 +134,7 @@ _FIELDS: tuple[Field, ...] = (
         unit="/min",
         unit_aliases=("bpm", "min-1", "per min"),
         possible=(40, 250),
-        help="On exercise. Beta blockers lower it; shown as per cent of 220 minus age.",
+        help="On exercise. Beta blockers lower it.",
         paste_names=("max hr", "max heart rate", "peak hr", "maximum heart rate", "thalach"),
         noise_sd=6.0,
     ),
@@ -261,7 +262,7 @@ def _bar_notes(values: Values, contributions: Mapping[str, float]) -> dict[str, 
         notes["chest_pain_type"] = "these patients were sent because of other strong findings"
     for name in _CENTRE_FIELDS:
         if name not in values:
-            notes[name] = "not entered counts neither way"
+            notes[name] = "not entered: unknown, neither a good nor a bad sign"
     cholesterol = values.get("cholesterol_mg_dl")
     if cholesterol is not None and cholesterol < 160:
         notes["cholesterol_mg_dl"] = "low: often due to statins; not protective"
@@ -348,7 +349,7 @@ CONDITION = Condition(
         limits=(
             "Old referrals with far more disease than today (in one later series about 24 % were positive). Kind of "
             "pain acts through referral: typical angina is no reassurance. Fluoroscopy, thallium and slope were done "
-            "at one centre only, so a blank there is made to count neither way. 'Vessels' means calcium on "
+            "mostly at one centre, so a blank there is made to count neither way. 'Vessels' means calcium on "
             "fluoroscopy, never the angiogram itself or a CT score. Few women (177 of 596)."
         ),
     ),

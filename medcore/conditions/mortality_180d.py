@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from medcore.conditions.condition import CardText, Condition, Example, Findings, PrevalencePolicy, Values
 from medcore.conditions.shared import (
@@ -13,7 +14,6 @@ from medcore.conditions.shared import (
     age_limit,
     check_pressures,
     derived_errors,
-    lived_of_100,
     range_words,
     sex_field,
     yes_no_field,
@@ -21,7 +21,7 @@ from medcore.conditions.shared import (
 from medcore.datasets.support2 import DISEASE_GROUPS, load_support2_table
 from medcore.errors import FieldError, OutOfRangeError
 from medcore.records import Choice, Field, FieldKind, Role, Schema, Unit
-from medcore.results import Reason
+from medcore.results import Reason, rest_of_100
 
 __all__ = ["CONDITION"]
 
@@ -153,6 +153,7 @@ _FIELDS: tuple[Field, ...] = (
         other_units=(Unit(symbol="kPa", factor=7.501),),
         possible=(30, 300),
         usual=(90, 129),
+        plausible=(60, 220),
         loinc="8480-6",
         help="Together with diastolic it gives the mean pressure. Take both from the same, most abnormal reading.",
         paste_names=("systolic", "sbp", "systolic bp", "systolic pressure"),
@@ -168,6 +169,7 @@ _FIELDS: tuple[Field, ...] = (
         other_units=(_KPA_ASKED,),
         possible=(5, 200),
         usual=(60, 84),
+        plausible=(30, 130),
         loinc="8462-4",
         help="Together with systolic it gives the mean pressure.",
         paste_names=("diastolic", "dbp", "diastolic bp", "diastolic pressure"),
@@ -246,6 +248,7 @@ _FIELDS: tuple[Field, ...] = (
         other_units=(_KPA_ASKED,),
         possible=(15, 700),
         usual=(75, 100),
+        plausible=(35, 500),
         loinc="2703-7",
         help="Arterial. Together with FiO2 it gives PaO2/FiO2.",
         paste_names=("pao2", "po2", "art po2"),
@@ -302,7 +305,15 @@ _FIELDS: tuple[Field, ...] = (
         label="Creatinine",
         group=_LABS,
         unit="mg/dL",
-        other_units=(Unit(symbol="µmol/L", factor=0.01131, aliases=("umol/L", "mcmol/L", "µM", "uM"), ambiguous=True),),
+        other_units=(
+            Unit(
+                symbol="µmol/L",
+                factor=0.01131,
+                aliases=("umol/L", "mcmol/L", "µM", "uM"),
+                ambiguous=True,
+                loinc="14682-9",
+            ),
+        ),
         possible=(0.1, 40),
         usual=(0.6, 1.3),
         decimals=1,
@@ -352,7 +363,7 @@ _FIELDS: tuple[Field, ...] = (
         label="Glucose",
         group=_LABS,
         unit="mg/dL",
-        other_units=(GLUCOSE_MMOL,),
+        other_units=(replace(GLUCOSE_MMOL, loinc="14749-6"),),
         possible=(10, 2000),
         usual=(70, 140),
         loinc="2345-7",
@@ -382,7 +393,15 @@ _FIELDS: tuple[Field, ...] = (
         label="Bilirubin, total",
         group=_LABS,
         unit="mg/dL",
-        other_units=(Unit(symbol="µmol/L", factor=0.05848, aliases=("umol/L", "mcmol/L", "µM", "uM"), ambiguous=True),),
+        other_units=(
+            Unit(
+                symbol="µmol/L",
+                factor=0.05848,
+                aliases=("umol/L", "mcmol/L", "µM", "uM"),
+                ambiguous=True,
+                loinc="14631-6",
+            ),
+        ),
         possible=(0.1, 80),
         usual=(0.2, 1.2),
         decimals=1,
@@ -533,7 +552,7 @@ def _population_limits(values: Values) -> tuple[Reason, ...]:
 def _sentence(p: str, lo: str, hi: str) -> str:
     return (
         f"Estimated chance of **death within 180 days**: **{p}** (range {range_words(lo, hi)}); "
-        f"{lived_of_100(p)} of 100 such patients lived. Study of 1989-94; care has changed. "
+        f"{rest_of_100(p)} of 100 such patients lived. Study of 1989-94; care has changed. "
         "Not a reason to limit treatment."
     )
 

@@ -20,9 +20,7 @@ __all__ = [
     "age_limit",
     "check_pressures",
     "conflict",
-    "count_of_100",
     "derived_errors",
-    "lived_of_100",
     "range_words",
     "sex_field",
     "yes_no_field",
@@ -33,7 +31,7 @@ PRESSURE_MAX = 300
 
 # 1 kPa = 7.50062 mmHg. Cholesterol 386.65 g/mol, glucose 180.16 g/mol.
 KPA = Unit(symbol="kPa", factor=7.501)
-CHOLESTEROL_MMOL = Unit(symbol="mmol/L", factor=38.67, aliases=("mM", "mmol"))
+CHOLESTEROL_MMOL = Unit(symbol="mmol/L", factor=38.67, aliases=("mM", "mmol"), loinc="14647-2")
 GLUCOSE_MMOL = Unit(symbol="mmol/L", factor=18.016, aliases=("mM", "mmol"), ambiguous=True)
 
 NO = Choice(code=0, word="no", label="no", aliases=("n", "false", "neg", "negative", "absent"))
@@ -127,26 +125,6 @@ def derived_errors(schema: Schema, names: Iterable[str], values: Values) -> tupl
         except OutOfRangeError as error:
             errors.append(error)
     return tuple(errors)
-
-
-def count_of_100(percent: str) -> str:
-    """Say a per cent text as a count of 100 patients: ``"7 %"`` -> ``"about 7"``, ``"< 1 %"`` -> ``"fewer than 1"``."""
-    number = percent.replace("%", "").strip()
-    if number.startswith("<"):
-        return f"fewer than {number[1:].strip()}"
-    if number.startswith(">"):
-        return f"more than {number[1:].strip()}"
-    return f"about {number}"
-
-
-def lived_of_100(percent: str) -> str:
-    """Say the other side of a per cent text as a count of 100: ``"41 %"`` -> ``"59"``."""
-    number = percent.replace("%", "").strip()
-    if number.startswith("<"):
-        return "more than 99"
-    if number.startswith(">"):
-        return "fewer than 1"
-    return f"{100 - float(number):g}"
 
 
 def range_words(lo: str, hi: str) -> str:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from html import escape
 
-__all__ = ["count_of_100", "render_icons"]
+from medcore.results import count_of_100, rest_of_100, whole_percent
+
+__all__ = ["render_icons"]
 
 _HIT = "#1A2433"
 _REST = "#C3CBD6"
 _STEP = 20
 _RADIUS = 7
-
-
-def count_of_100(p: float) -> int:
-    """Return how many of 100 people have the outcome at probability ``p`` (nearest whole)."""
-    return int(100 * p + 0.5)
+_ENDS = {"< 1": 0, "> 99": 100}
 
 
 def render_icons(p: float, outcome: str) -> str:
@@ -27,9 +25,11 @@ def render_icons(p: float, outcome: str) -> str:
     outcome : str
         The outcome in a few words, for the text under the picture and for screen readers.
     """
-    hits = count_of_100(p)
+    percent = whole_percent(p)
+    hits = _ENDS[percent] if percent in _ENDS else int(percent)
     dots = "".join(_dot(index, index < hits) for index in range(100))
-    text = f"Of 100 people like this one, {hits} with {outcome} and {100 - hits} without."
+    with_it, without = count_of_100(percent), rest_of_100(percent)
+    text = f"Of 100 people like this one, {with_it} with {outcome} and {without} without."
     width, height = 20 * _STEP, 5 * _STEP
     return (
         f'<figure class="mc-icons"><svg role="img" aria-label="{escape(text)}" width="{width}" height="{height}" '

@@ -35,7 +35,8 @@ class Role(StrEnum):
 class Unit:
     """Another unit of a field: ``canonical = value * factor + offset``, or ``convert`` where that is not linear.
 
-    ``ambiguous`` marks units in which a wrong number can look possible: never guess between them.
+    ``ambiguous`` marks units in which a wrong number can look possible: never guess between them. ``loinc`` is
+    the code of the quantity in this unit, where it has one of its own.
     """
 
     symbol: str
@@ -43,6 +44,7 @@ class Unit:
     offset: float = 0.0
     aliases: tuple[str, ...] = ()
     ambiguous: bool = False
+    loinc: str = ""
     convert: Callable[[float], float] | None = None
 
     def to_canonical(self, value: float) -> float:
@@ -67,7 +69,8 @@ class Field:
     """One thing that can be known about a patient.
 
     Ranges are in the field's own unit: ``possible`` blocks outside it, ``usual`` only marks H or L
-    (either end may be None; ``usual_by_sex`` overrides it, keyed by the word of the sex field).
+    (either end may be None; ``usual_by_sex`` overrides it, keyed by the word of the sex field); ``plausible``
+    is where ordinary adult values lie, to ask about units where no model has a studied range of the field.
     ``noise_sd`` is the absolute and ``noise_cv`` the relative measurement error (1 SD); for a
     choice both are 0. ``transform`` (``identity``, ``log`` or ``sqrt``), ``log_offset``, spline ``knots``
     (own unit) and ``gap_informative`` (may a model know that the value was blank?) belong to the
@@ -86,6 +89,7 @@ class Field:
     possible: tuple[float, float] | None = None
     usual: tuple[float | None, float | None] | None = None
     usual_by_sex: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    plausible: tuple[float, float] | None = None
     decimals: int = 0
     choices: tuple[Choice, ...] = ()
     required: bool = False

@@ -147,6 +147,7 @@ def describe_field(item: Any) -> dict[str, Any]:
         "usual": usual,
         "required": item.required,
         "loinc": item.loinc,
+        "other_loinc": {unit.symbol: unit.loinc for unit in item.other_units if unit.loinc},
         "noise_sd": item.noise_sd,
         "noise_cv": item.noise_cv,
         "choices": [{"code": c.code, "word": c.word, "label": c.label} for c in item.choices],

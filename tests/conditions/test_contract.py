@@ -11,6 +11,7 @@ from medcore.config import read_settings
 from medcore.errors import InputError, MedcoreError, UnknownNameError
 from medcore.inference.eligibility import find_reasons
 from medcore.records import FieldKind, Role, find_unit_question, parse_value, read_record
+from medcore.registry.manifest import describe_field
 
 CONDITIONS = list_conditions()
 FIELDS = [
@@ -167,6 +168,67 @@ def test_counts_in_sentences_follow_p(name, p, expected):
     assert expected in find_condition(name).sentence(p, p, p)
 
 
+def list_messages(condition, values):
+    """Every text that one patient's values can call forth."""
+    findings = condition.cross_check(values)
+    yield from (error.message for error in findings.errors)
+    yield from findings.questions
+    yield from (reason.text for reason in find_reasons(condition, values))
+    for change in (-0.01, 0.01):
+        yield from condition.bar_notes(values, dict.fromkeys(condition.schema.input_names, change)).values()
+
+
+def draw_values(condition, rng):
+    """Half of the fields at their ends or between them, choices at random, derived values added."""
+    values = {}
+    for item in condition.schema.fields:
+        if rng.random() < 0.5:
+            continue
+        if item.choices:
+            values[item.name] = float(rng.choice([choice.code for choice in item.choices]))
+        else:
+            values[item.name] = float(rng.choice([*item.possible, rng.uniform(*item.possible)]))
+    return values | {name: value for name, value in condition.derive(values).items() if name not in values}
+
+
+def test_no_message_shows_a_placeholder(condition):
+    rng = np.random.default_rng(1)
+    messages = {condition.sentence("41 %", "33 %", "50 %"), condition.sentence("< 1 %", "< 1 %", "3 %")}
+    for example in condition.examples:
+        reading, known = read(condition, example.values, example.units)
+        messages |= {error.message for error in reading.errors} | set(list_messages(condition, known))
+    for _ in range(300):
+        messages |= set(list_messages(condition, draw_values(condition, rng)))
+    assert len(messages) > 2
+    assert not [text for text in messages if "{" in text or "}" in text]
+
+
+@pytest.mark.parametrize(("condition", "item"), FIELDS)
+def test_an_aid_in_several_units_says_where_ordinary_values_lie(condition, item):
+    if item.role is Role.INPUT or item.kind is not FieldKind.NUMBER or not item.other_units:
+        return
+    lo, hi = item.plausible
+    assert item.possible[0] <= lo < hi <= item.possible[1]
+    assert all(end is None or lo <= end <= hi for end in item.usual or ())
+
+
+@pytest.mark.parametrize(
+    ("condition", "name", "unit", "loinc"),
+    [
+        ("heart_disease", "cholesterol_mg_dl", "mmol/L", "14647-2"),
+        ("diabetes", "total_cholesterol_mg_dl", "mmol/L", "14647-2"),
+        ("diabetes", "hdl_mg_dl", "mmol/L", "14646-4"),
+        ("mortality_180d", "creatinine_mg_dl", "µmol/L", "14682-9"),
+        ("mortality_180d", "bilirubin_mg_dl", "µmol/L", "14631-6"),
+        ("mortality_180d", "glucose_mg_dl", "mmol/L", "14749-6"),
+    ],
+)
+def test_codes_of_quantities_in_their_other_unit(condition, name, unit, loinc):
+    item = find_condition(condition).schema[name]
+    assert describe_field(item)["other_loinc"] == {unit: loinc}
+    assert item.loinc != loinc
+
+
 def test_swept_fields_are_measured_numbers(condition):
     for name in condition.swept_fields:
         item = condition.schema[name]
@@ -230,16 +292,8 @@ def test_example_values_parse_as_typed(condition, example):
 def test_hostile_values_give_findings_not_crashes(condition):
     rng = np.random.default_rng(0)
     for _ in range(300):
-        values = {}
-        for item in condition.schema.fields:
-            if rng.random() < 0.5:
-                continue
-            if item.choices:
-                values[item.name] = float(rng.choice([choice.code for choice in item.choices]))
-            else:
-                values[item.name] = float(rng.choice([*item.possible, rng.uniform(*item.possible)]))
         try:
-            values |= {name: value for name, value in condition.derive(values).items() if name not in values}
+            values = draw_values(condition, rng)
             findings = condition.cross_check(values)
             reasons = condition.population_limits(values)
         except MedcoreError as error:  # pragma: no cover - a finding must be returned, not raised
