@@ -1,21 +1,20 @@
 """Free laboratory text, as pasted from a chart, split into fields. Nothing is converted and nothing guessed.
 
 ``Na 128  Crea 190 umol/l  K 4,1  BP 120/70, HR: 95/min`` gives the fields it names, in the order of
-the text, the snippets that mean nothing here, and a question wherever a value without a unit would
-be ordinary in another one. What cannot be read without a guess is ignored and shown as such: a name
-with an unknown word before it ("urine Na 20", "LDL chol 120"), a range, a value given twice.
+the text, and the snippets that mean nothing here. What cannot be read without a guess is ignored and
+shown as such: a name with an unknown word before it ("urine Na 20", "LDL chol 120"), a range, a value
+given twice.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from medcore.errors import FieldError
 from medcore.records.fields import Field, FieldKind, Schema
-from medcore.records.reading import UnitQuestion, find_unit_question
 
 __all__ = ["PasteResult", "PastedValue", "read_paste"]
 
@@ -64,11 +63,10 @@ class PastedValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasteResult:
-    """What a pasted text holds: understood values, snippets left aside, and questions about units."""
+    """What a pasted text holds: understood values and snippets left aside."""
 
     understood: tuple[PastedValue, ...] = ()
     ignored: tuple[str, ...] = ()
-    questions: tuple[UnitQuestion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ class _Hit:
     values: tuple[PastedValue, ...]
 
 
-def read_paste(schema: Schema, text: str, studied: Mapping[str, tuple[float, float]] | None = None) -> PasteResult:
+def read_paste(schema: Schema, text: str) -> PasteResult:
     """Read free text.
 
     Parameters
@@ -89,13 +87,12 @@ def read_paste(schema: Schema, text: str, studied: Mapping[str, tuple[float, flo
         The form; fields with ``in_form=False`` are not filled from text.
     text : str
         At most 20,000 characters are read.
-    studied : mapping, optional
-        Studied range per field, to ask about units; the possible range serves where it is absent.
 
     Returns
     -------
     PasteResult
-        Values are texts, not yet validated: they go through the same parsing as typed ones.
+        Values are texts, not yet validated: they go through the same parsing as typed ones, which also asks
+        where a value without a unit would be ordinary in another one.
 
     Examples
     --------
@@ -113,7 +110,6 @@ def read_paste(schema: Schema, text: str, studied: Mapping[str, tuple[float, flo
     return PasteResult(
         understood=understood,
         ignored=tuple(dict.fromkeys([*ignored, *repeated])),
-        questions=_ask_units(schema, understood, studied or {}),
     )
 
 
@@ -325,18 +321,3 @@ def _drop_contradictions(values: Iterable[PastedValue]) -> tuple[tuple[PastedVal
         else:
             repeated += [f"{value.snippet} (given twice)" for value in same]
     return tuple(kept), repeated
-
-
-def _ask_units(
-    schema: Schema, values: Iterable[PastedValue], studied: Mapping[str, tuple[float, float]]
-) -> tuple[UnitQuestion, ...]:
-    questions = []
-    for value in values:
-        item = schema[value.field]
-        seen = studied.get(item.name, item.possible)
-        if value.unit is not None or seen is None:
-            continue
-        question = find_unit_question(item, value.text, None, seen)
-        if question is not None:
-            questions.append(question)
-    return tuple(questions)
