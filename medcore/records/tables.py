@@ -72,7 +72,8 @@ class TableHeader:
     """What the first line says.
 
     ``columns`` maps a position to the field read from it, ``units`` a field to the unit of its column;
-    ``extra`` columns are ignored, ``missing`` fields have no column.
+    ``named_units`` are the fields whose unit is written in the header; ``extra`` columns are ignored,
+    ``missing`` fields have no column.
     """
 
     columns: Mapping[int, str]
@@ -84,6 +85,7 @@ class TableHeader:
     encoding: str
     id_column: int | None = None
     kept: Mapping[str, int] = field(default_factory=dict)
+    named_units: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -430,6 +432,7 @@ def _read_header(line: str, schema: Schema, encoding: str, keep: tuple[str, ...]
         encoding=encoding,
         id_column=positions.get(PATIENT_ID),
         kept={name: positions[name] for name in keep},
+        named_units=frozenset(name for name, unit in names if name in schema and unit is not None and unit.strip()),
     )
 
 

@@ -141,12 +141,15 @@ class Cohort:
         return errors, reasons
 
     def _find_unit_questions(self, chunk: TableChunk, header: TableHeader) -> dict[int, tuple[Reason, ...]]:
-        """Values that are not seen in their unit but would be ordinary in another: the row is set aside."""
+        """Values that are not seen in their unit but would be ordinary in another: the row is set aside.
+
+        A unit written in the header is the answer: nothing is asked of such a column.
+        """
         found: dict[int, tuple[Reason, ...]] = {}
         for j, item in enumerate(chunk.schema.fields):
-            studied = self.model.risk_model.manifest.studied.get(item.name)
-            unit = header.units.get(item.name)
-            if studied is None or item.kind is not FieldKind.NUMBER or unit is None or unit.symbol != item.unit:
+            studied = self.model.risk_model.manifest.studied.get(item.name) or item.plausible
+            asked = item.name in header.units and item.name not in header.named_units
+            if studied is None or item.kind is not FieldKind.NUMBER or not asked:
                 continue
             column = chunk.values[:, j]
             for i in np.flatnonzero((column < studied[0]) | (column > studied[1])).tolist():

@@ -154,6 +154,25 @@ def test_a_number_that_fits_another_unit_is_set_aside(cohort, tmp_path, monkeypa
     assert row["reasons"][0]["field"] == item.name
 
 
+@pytest.mark.parametrize(
+    ("column", "status"),
+    [("total_cholesterol_mg_dl", "withheld"), ("total_cholesterol_mg_dl[mg/dL]", "scored")],
+)
+def test_a_unit_in_the_header_answers_the_question(cohort, tmp_path, monkeypatch, column, status):
+    studied = {"total_cholesterol_mg_dl": (2000.0, 4000.0)}
+    monkeypatch.setattr(cohort.model.risk_model, "manifest", SimpleNamespace(studied=studied))
+    text = table([required(50, total_cholesterol_mg_dl="77")]).replace("total_cholesterol_mg_dl", column)
+    (row,), _ = score(cohort, write(tmp_path, text))
+    assert row["status"] == status
+
+
+@pytest.mark.parametrize(("weight", "status"), [("196", "withheld"), ("96", "scored")])
+def test_a_unit_mix_up_in_an_aid_is_set_aside(cohort, tmp_path, weight, status):
+    (row,), _ = score(cohort, write(tmp_path, table([required(50, weight_kg=weight)])))
+    assert row["status"] == status
+    assert [reason["field"] for reason in row["reasons"]] == ["weight_kg"] * (status == "withheld")
+
+
 def test_explanations_add_up_and_their_failure_keeps_the_score(cohort, tmp_path):
     rows, _ = score(cohort, write(tmp_path, table([required(50), required(66), required(RARE_AGE)])), explain=True)
     assert rows[0]["base"] + sum(rows[0]["contributions"].values()) == pytest.approx(rows[0]["p"])
