@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
@@ -23,7 +24,7 @@ from medcore.explain.tabular import Explainer
 from medcore.inference.eligibility import find_reasons
 from medcore.inference.risk_model import RiskBatch, RiskModel
 from medcore.records import FieldKind, PatientRecord, read_record
-from medcore.records.reading import check_possible
+from medcore.records.reading import cap_value, check_possible
 from medcore.registry import Catalog
 from medcore.results import Explanation, MissingValueGain, ModelFacts, Prediction, Response, Status
 
@@ -67,7 +68,7 @@ class Model:
         Raises
         ------
         FieldError
-            A value cannot be used (the first one found).
+            A value cannot be used, or two contradict each other (the first one found).
         InputError
             A record is neither a :class:`medcore.records.PatientRecord` nor a mapping.
         """
@@ -90,23 +91,24 @@ class Model:
         Raises
         ------
         FieldError, InputError
-            As :meth:`predict`.
+            As :meth:`predict`, or this patient's score is withheld.
         ExplanationError
             The score stands but could not be explained.
         """
-        row = self._row(self._values(record))
+        row = self._scored_row(self._values(record))
         with _explaining():
-            return self.explainer.explain(row, precision=precision)
+            return replace(self.explainer.explain(row, precision=precision), sha256=self.risk_model.sha256)
 
     def refine(self, record: Record, *, precision: float = 0.005) -> Explanation:
         """Explain one record more exactly, with the stability of its strongest fields; errors as :meth:`explain`."""
-        row = self._row(self._values(record))
+        row = self._scored_row(self._values(record))
         with _explaining():
-            return self.explainer.explain(row, precision=precision, stability=True)
+            explanation = self.explainer.explain(row, precision=precision, stability=True)
+        return replace(explanation, sha256=self.risk_model.sha256)
 
     def most_useful_missing(self, record: Record) -> MissingValueGain | None:
-        """Return the blank field whose value could move the risk most; None if nothing is blank."""
-        row = self._row(self._values(record))
+        """Return the blank field whose value could move the risk most, None if none is; errors as :meth:`explain`."""
+        row = self._scored_row(self._values(record))
         with _explaining():
             return self.explainer.most_useful_missing(row)
 
@@ -122,14 +124,14 @@ class Model:
         if studied is None:
             raise InputError(f"{field!r} is not a number with a studied range", field=str(field))
         values = self._values(record)
-        if self.predict_one(PatientRecord(values=values)).status is Status.WITHHELD:
-            raise InputError("the score is withheld for this patient, so there is nothing to sweep", field=field)
+        row = self._scored_row(values)
 
         def linked(value: float) -> dict[str, float]:
             return self.condition.linked_change(field, value, values)
 
         with _explaining():
-            return self.explainer.respond(self._row(values), field, studied, self._interval, linked)
+            response = self.explainer.respond(row, field, studied, self._interval, linked)
+        return replace(response, sha256=self.risk_model.sha256)
 
     def _interval(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         batch = self.risk_model.risk(X)
@@ -147,7 +149,19 @@ class Model:
             raise InputError("a record is a PatientRecord or a mapping of field names to values")
         for name, value in self.condition.derive(values).items():
             values.setdefault(name, value)
+        contradictions = self.condition.cross_check(values).errors
+        if contradictions:
+            raise contradictions[0]
         return values
+
+    def _scored_row(self, values: Mapping[str, float]) -> np.ndarray:
+        """Return the input row of a patient whose score may be shown; the score itself is not computed."""
+        row = self._row(values)
+        applicability = self.risk_model.applicability.check(row, find_reasons(self.condition, values))
+        if applicability.status is Status.WITHHELD:
+            reason = applicability.reasons[0]
+            raise InputError(f"the score is withheld for this patient: {reason.text}", field=reason.field)
+        return row
 
     def _row(self, values: Mapping[str, float]) -> np.ndarray:
         return PatientRecord(values=values).to_row(self.condition.schema)
@@ -165,7 +179,7 @@ def _check_values(condition: Condition, values: Mapping[str, float]) -> dict[str
         if item.kind is FieldKind.CHOICE:
             checked[item.name] = float(item.find_choice(float(value)).code)
         else:
-            checked[item.name] = check_possible(item, float(value))
+            checked[item.name] = cap_value(item, check_possible(item, float(value)))
     return checked
 
 

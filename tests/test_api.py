@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 import medcore
 from medcore.conditions.catalog import find_condition
-from medcore.errors import ArtifactError, ExplanationError, InputError, MedcoreError, OutOfRangeError, UnknownNameError
+from medcore.errors import (
+    ArtifactError,
+    ConflictError,
+    ExplanationError,
+    InputError,
+    MedcoreError,
+    OutOfRangeError,
+    UnknownNameError,
+)
 from medcore.records import PatientRecord
 from medcore.results import Status
 
@@ -78,6 +86,37 @@ def test_a_record_object_with_an_impossible_value(model, value):
     for ask in (model.predict_one, model.explain, model.most_useful_missing):
         with pytest.raises(MedcoreError):
             ask(record)
+
+
+@pytest.mark.parametrize("age", [80.0, 95.0, 120.0])
+def test_a_record_object_is_top_coded_like_a_text(model, age):
+    values = {"already_diagnosed": 0.0, "age_years": age, "sex": 1.0, "height_cm": 175.0, "weight_kg": 88.0}
+    typed = model.predict_one({**RECORD, "age_years": f"{age:g}"})
+    assert model.predict_one(PatientRecord(values=values)) == typed
+
+
+def test_contradictions_are_raised_on_every_path(model):
+    wrong = {**RECORD, "total_cholesterol_mg_dl": 150, "hdl_mg_dl": 160}
+    values = {"already_diagnosed": 0.0, "age_years": 61.0, "sex": 1.0, "total_cholesterol_mg_dl": 150, "hdl_mg_dl": 160}
+    for record in (wrong, PatientRecord(values=values)):
+        for ask in (model.predict_one, model.explain, model.refine, model.most_useful_missing):
+            with pytest.raises(ConflictError) as caught:
+                ask(record)
+            assert caught.value.field == "hdl_mg_dl"
+    with pytest.raises(ConflictError):
+        model.predict([RECORD, wrong])
+
+
+def test_a_withheld_patient_is_not_explained_and_the_model_is_not_asked(model, monkeypatch):
+    def refuse(*_):
+        pytest.fail("the model was asked")
+
+    monkeypatch.setattr(type(model.risk_model), "risk", refuse)
+    monkeypatch.setattr(type(model.risk_model), "probability", refuse)
+    for withheld in ({**RECORD, "already_diagnosed": "yes"}, {**RECORD, "sex": ""}, {}):
+        for ask in (model.explain, model.refine, model.most_useful_missing):
+            with pytest.raises(InputError, match="withheld"):
+                ask(withheld)
 
 
 def test_explanations_add_up(model):
