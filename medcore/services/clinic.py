@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from medcore import __version__
 from medcore.conditions.catalog import find_condition
 from medcore.conditions.condition import Condition
-from medcore.errors import ConflictError, FieldError, InputError
+from medcore.errors import ConflictError, FieldError, InputError, MissingFieldError
 from medcore.inference.eligibility import find_reasons
 from medcore.journal import Event, Journal
 from medcore.records import Field, FieldKind, PatientRecord, UnitQuestion, read_record
@@ -55,7 +56,7 @@ def read_form(
     raw, units : mappings
         Field name to typed text; field name to the chosen unit where it is not the field's own.
     studied : mapping, optional
-        Studied range per field, to ask about likely unit mix-ups.
+        Studied range per field, to ask about likely unit mix-ups; where it has none, the field's plausible one.
     keep : frozenset of str
         Fields whose unit question was answered with "no, keep".
     """
@@ -94,21 +95,21 @@ def assess(
 
     Raises
     ------
-    InputError
-        A required field is still blank: there is nothing to assess yet.
+    MissingFieldError
+        A required field is still blank and nothing else forbids a score: there is nothing to assess yet.
     StorageError
         The event could not be written, so nothing may be shown.
     WorkerError
         The model process failed.
     """
-    if reading.missing_required:
-        names = ", ".join(item.label for item in reading.missing_required)
-        raise InputError(f"still needed: {names}", field=reading.missing_required[0].name)
     condition = find_condition(condition_id)
+    if reading.missing_required and not condition.population_limits(reading.record.values):
+        names = ", ".join(item.label for item in reading.missing_required)
+        raise MissingFieldError(f"still needed: {names}", field=reading.missing_required[0].name)
     reasons = _blocking_reasons(condition, reading)
     if reasons:
         assessment = Assessment(
-            prediction=withhold(catalog, model_id, reasons),
+            prediction=withhold(catalog, model_id, reasons, reading.record),
             explanation=None,
             most_useful_missing=None,
             marks=reading.marks,
@@ -122,25 +123,10 @@ def assess(
             marks=reading.marks,
             explanation_error=answer.explanation_error,
         )
-    event_id = journal.record(
-        Event(
-            actor=actor,
-            action="assess",
-            condition=condition.id,
-            model_id=model_id,
-            sha256=assessment.prediction.sha256,
-            outcome=assessment.prediction.status.value,
-            input_hash=hash_values(reading.record.values),
-        )
-    )
-    return Assessment(
-        prediction=assessment.prediction,
-        explanation=assessment.explanation,
-        most_useful_missing=assessment.most_useful_missing,
-        marks=assessment.marks,
-        explanation_error=assessment.explanation_error,
-        journal_id=event_id,
-    )
+    prediction = assessment.prediction
+    event = _event("assess", prediction.status.value, condition, model_id, prediction.sha256, reading, actor)
+    event_id = journal.record(event)
+    return replace(assessment, journal_id=event_id)
 
 
 def respond(
@@ -167,16 +153,8 @@ def respond(
     if blocking:
         raise InputError(f"there is no score to sweep: {blocking[0].text}", field=blocking[0].field)
     response = gateway.respond(model_id, reading.record.values, field_name)
-    journal.record(
-        Event(
-            actor=actor,
-            action="respond",
-            condition=condition.id,
-            model_id=model_id,
-            outcome=field_name,
-            input_hash=hash_values(reading.record.values),
-        )
-    )
+    event = _event("respond", field_name, condition, model_id, response.sha256, reading, actor)
+    journal.record(event)
     return response
 
 
@@ -192,27 +170,28 @@ def refine(
     """Explain a scored patient more exactly, with the stability of the strongest fields; journalled first."""
     condition = find_condition(condition_id)
     explanation = gateway.refine(model_id, reading.record.values)
-    journal.record(
-        Event(
-            actor=actor,
-            action="refine",
-            condition=condition.id,
-            model_id=model_id,
-            outcome="explained",
-            input_hash=hash_values(reading.record.values),
-        )
-    )
+    event = _event("refine", "explained", condition, model_id, explanation.sha256, reading, actor)
+    journal.record(event)
     return explanation
 
 
-def withhold(catalog: Catalog, model_id: str, reasons: tuple[Reason, ...]) -> Prediction:
-    """Return the withheld result of a model that was not asked."""
+def withhold(
+    catalog: Catalog, model_id: str, reasons: tuple[Reason, ...], record: PatientRecord | None = None
+) -> Prediction:
+    """Return the withheld result of a model that was not asked; counts the record's known inputs of the form."""
     facts = catalog.find(model_id)
+    inputs = [item.name for item in find_condition(facts.condition).schema.inputs if item.in_form]
+    known = set() if record is None else set(record.values)
     return Prediction(
         condition=facts.condition,
         model_id=facts.model_id,
         sha256=facts.sha256,
-        applicability=Applicability(status=Status.WITHHELD, reasons=reasons),
+        applicability=Applicability(
+            status=Status.WITHHELD,
+            reasons=reasons,
+            n_known=len(known.intersection(inputs)),
+            n_fields=len(inputs),
+        ),
         p_calibrated=None,
         interval=None,
     )
@@ -224,7 +203,24 @@ def hash_values(values: Mapping[str, float]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _event(
+    action: str, outcome: str, condition: Condition, model_id: str, sha256: str, reading: FormReading, actor: str
+) -> Event:
+    """Describe what was done with whose inputs by which bundle and version of this package."""
+    return Event(
+        actor=actor,
+        action=action,
+        outcome=outcome,
+        condition=condition.id,
+        model_id=model_id,
+        sha256=sha256,
+        input_hash=hash_values(reading.record.values),
+        app_version=__version__,
+    )
+
+
 def _blocking_reasons(condition: Condition, reading: FormReading) -> tuple[Reason, ...]:
+    """Return why no score may be shown; who is outside the population is not asked for more fields."""
     wrong = tuple(
         Reason(
             code="conflict" if isinstance(error, ConflictError) else "outside_possible",
@@ -236,7 +232,8 @@ def _blocking_reasons(condition: Condition, reading: FormReading) -> tuple[Reaso
     asked = tuple(
         Reason(code="unit_question", field=question.field, text=question.text) for question in reading.unit_questions
     )
-    return (*find_reasons(condition, reading.record.values), *wrong, *asked)
+    values = reading.record.values
+    return (*(condition.population_limits(values) or find_reasons(condition, values)), *wrong, *asked)
 
 
 def _unit_questions(
@@ -246,11 +243,11 @@ def _unit_questions(
     studied: Mapping[str, tuple[float, float]],
     keep: frozenset[str],
 ) -> tuple[UnitQuestion, ...]:
-    questions = (
-        find_unit_question(item, raw.get(item.name), units.get(item.name), studied[item.name])
-        for item in condition.schema.fields
-        if item.kind is FieldKind.NUMBER and item.name in studied and item.name not in keep
-    )
+    questions = []
+    for item in condition.schema.fields:
+        seen = studied.get(item.name) or item.plausible
+        if item.kind is FieldKind.NUMBER and seen is not None and item.name not in keep:
+            questions.append(find_unit_question(item, raw.get(item.name), units.get(item.name), seen))
     return tuple(question for question in questions if question is not None)
 
 

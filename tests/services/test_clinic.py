@@ -1,16 +1,30 @@
 """The doctor's use case: what a form says, and that nothing is shown which is not journalled."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from medcore import __version__
 from medcore.conditions.catalog import find_condition
-from medcore.errors import ConflictError, InputError, NotANumberError, OutOfRangeError, StorageError, UnknownChoiceError
+from medcore.errors import (
+    ConflictError,
+    InputError,
+    MissingFieldError,
+    NotANumberError,
+    OutOfRangeError,
+    StorageError,
+    UnknownChoiceError,
+)
 from medcore.journal import Journal
+from medcore.records import PatientRecord
 from medcore.registry import Catalog
 from medcore.results import Status
-from medcore.services.clinic import assess, hash_values, read_form, respond
+from medcore.services.clinic import assess, hash_values, read_form, refine, respond, withhold
 from medcore.services.model_child import LocalGateway
 
 DIABETES = find_condition("diabetes")
+HEART = find_condition("heart_disease")
+MORTALITY = find_condition("mortality_180d")
 MODEL = "diabetes-logistic"
 TYPED = {
     "already_diagnosed": "no",
@@ -82,6 +96,39 @@ class TestReading:
         assert kept.unit_questions == ()
         assert [error.field for error in kept.errors] == ["total_cholesterol_mg_dl"]
 
+    @pytest.mark.parametrize(
+        ("condition", "name", "typed", "unit"),
+        [
+            (DIABETES, "weight_kg", "196", "lb"),
+            (HEART, "fasting_glucose_mg_dl", "5.4", "mmol/L"),
+            (HEART, "fasting_glucose_mg_dl", "19", "mmol/L"),
+            (MORTALITY, "pao2_mmhg", "9.5", "kPa"),
+            (MORTALITY, "pao2_mmhg", "25", "kPa"),
+            (MORTALITY, "systolic_mmhg", "16", "kPa"),
+            (MORTALITY, "diastolic_mmhg", "10", "kPa"),
+        ],
+    )
+    def test_a_unit_mix_up_in_an_aid_is_asked_about_without_any_studied_range(self, condition, name, typed, unit):
+        reading = read_form(condition, {name: typed})
+        assert [(question.field, question.other_unit) for question in reading.unit_questions] == [(name, unit)]
+        assert read_form(condition, {name: typed}, keep=frozenset({name})).unit_questions == ()
+        assert read_form(condition, {name: typed}, {name: unit}).unit_questions == ()
+
+    @pytest.mark.parametrize(
+        ("condition", "name", "ordinary"),
+        [
+            (DIABETES, "weight_kg", ("41", "60", "98", "130", "149")),
+            (HEART, "fasting_glucose_mg_dl", ("62", "99", "140", "300", "440")),
+            (MORTALITY, "pao2_mmhg", ("38", "60", "95", "400")),
+            (MORTALITY, "systolic_mmhg", ("62", "118", "210")),
+            (MORTALITY, "diastolic_mmhg", ("32", "75", "125")),
+            (MORTALITY, "fio2", ("0.21", "0.6", "1", "21", "100")),
+        ],
+    )
+    def test_ordinary_values_of_an_aid_are_not_asked_about(self, condition, name, ordinary):
+        for typed in ordinary:
+            assert read_form(condition, {name: typed}).unit_questions == ()
+
     def test_fields_of_nobody_are_ignored(self):
         assert read(banana="7", patient_name="x").record.values.keys() == read().record.values.keys()
 
@@ -100,6 +147,10 @@ class Watched:
     def respond(self, model_id, values, field):
         self.asked += 1
         return self.real.respond(model_id, values, field)
+
+    def refine(self, model_id, values):
+        self.asked += 1
+        return self.real.refine(model_id, values)
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +182,7 @@ class TestAssess:
         assert event.id == assessment.journal_id
         assert (event.action, event.outcome, event.actor) == ("assess", prediction.status.value, "local:test")
         assert (event.model_id, event.sha256) == (MODEL, prediction.sha256)
+        assert event.app_version == __version__
 
     def test_the_journal_holds_no_value_and_no_plain_fingerprint(self, parts):
         assess("diabetes", MODEL, read(), **parts)
@@ -181,9 +233,29 @@ class TestAssess:
         assert [reason.code for reason in prediction.applicability.reasons] == ["unit_question"]
 
     def test_a_required_blank_is_no_case_yet(self, parts):
-        with pytest.raises(InputError, match="still needed: Sex"):
+        with pytest.raises(MissingFieldError, match="still needed: Sex") as caught:
             assess("diabetes", MODEL, read(sex=""), **parts)
+        assert caught.value.field == "sex"
         assert parts["journal"].events() == ()
+
+    def test_a_population_limit_is_answered_before_anything_more_is_asked_for(self, parts):
+        reading = read_form(DIABETES, {"already_diagnosed": "yes", "height_cm": "175"})
+        assert reading.missing_required
+        prediction = assess("diabetes", MODEL, reading, **parts).prediction
+        applicability = prediction.applicability
+        assert [reason.code for reason in applicability.reasons] == ["population"]
+        inputs = [item for item in DIABETES.schema.inputs if item.in_form]
+        assert (applicability.n_known, applicability.n_fields) == (1, len(inputs))
+        assert parts["gateway"].asked == 0
+        (event,) = parts["journal"].events()
+        assert (event.action, event.outcome, event.sha256) == ("assess", "withheld", prediction.sha256)
+
+    def test_hidden_fields_are_not_counted(self):
+        facts = SimpleNamespace(condition="mortality_180d", model_id="m", sha256="ab")
+        record = PatientRecord(values={"age_years": 71.0, "coma_support": 0.0, "pao2_mmhg": 80.0})
+        applicability = withhold(SimpleNamespace(find=lambda _: facts), "m", (), record).applicability
+        assert applicability.n_known == 1
+        assert applicability.n_fields == len(MORTALITY.schema.inputs) - 1
 
     def test_a_failed_explanation_leaves_the_score(self, parts, monkeypatch):
         def fail(*_args, **_options):
@@ -204,6 +276,19 @@ class TestRespond:
         assert response.measured == 41.0
         (event,) = parts["journal"].events()
         assert (event.action, event.outcome) == ("respond", "hdl_mg_dl")
+        assert (event.sha256, event.app_version) == (parts["catalog"].find(MODEL).sha256, __version__)
+
+    def test_refined_and_journalled(self, parts):
+        explanation = refine("diabetes", MODEL, read(), **without_catalog(parts))
+        assert explanation.top_stability is not None
+        (event,) = parts["journal"].events()
+        assert (event.action, event.outcome) == ("refine", "explained")
+        assert (event.sha256, event.app_version) == (parts["catalog"].find(MODEL).sha256, __version__)
+
+    def test_a_withheld_patient_is_not_refined(self, parts):
+        with pytest.raises(InputError, match="withheld"):
+            refine("diabetes", MODEL, read(already_diagnosed="yes"), **without_catalog(parts))
+        assert parts["journal"].events() == ()
 
     @pytest.mark.parametrize("field", ["age_years", "systolic_mmhg", "banana"])
     def test_fields_that_are_not_offered(self, parts, field):
