@@ -50,7 +50,7 @@ SETTINGS: tuple[Setting, ...] = (
         name="model_timeout_s",
         env="MEDCORE_MODEL_TIMEOUT_S",
         default="60",
-        help="longest a page waits for the model process, seconds",
+        help="longest the model process may work on one answer, seconds; its start and the queue come on top",
     ),
     Setting(
         name="threads",
