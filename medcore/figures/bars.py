@@ -75,9 +75,13 @@ def rank_bars(
 
 
 def render_bars(chart: BarChart) -> str:
-    """Return the chart as one HTML table with its title and the fixed caption."""
+    """Return the chart as one HTML table with its title and the fixed caption; a repeated note stands once."""
     scale = max([_LEAST_SCALE, abs(chart.others), *(abs(bar.points) for bar in chart.bars)])
-    rows = [_render_row(bar.label, bar.value, bar.points, scale, bar.note) for bar in chart.bars]
+    said: set[str] = set()
+    rows = []
+    for bar in chart.bars:
+        rows.append(_render_row(bar.label, bar.value, bar.points, scale, "" if bar.note in said else bar.note))
+        said.add(bar.note)
     if chart.n_others:
         word = "other" if chart.n_others == 1 else "others"
         rows.append(_render_row(f"{chart.n_others} {word}", "together", chart.others, scale, ""))

@@ -29,13 +29,6 @@ _STATE_WORDS = {Status.SCORED: "Scored", Status.CAUTION: "Caution", Status.WITHH
 _LEAST_CHANGE = 0.005
 _LEAST_GAIN = 0.02
 _NAMED = 3
-_SYMBOLS = {
-    Status.SCORED: '<circle cx="8" cy="8" r="5" fill="currentColor"/>',
-    Status.CAUTION: '<path d="M8 1.5 15 14.5H1z" fill="none" stroke="currentColor" stroke-width="1.6"/>'
-    '<path d="M8 6v4.2M8 11.6v1.2" stroke="currentColor" stroke-width="1.6"/>',
-    Status.WITHHELD: '<circle cx="8" cy="8" r="6" fill="none" stroke="currentColor" stroke-width="1.8"/>'
-    '<path d="M3.8 12.2 12.2 3.8" stroke="currentColor" stroke-width="1.8"/>',
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +155,8 @@ def _render_badge(status: Status, beside: str) -> str:
 
 
 def _render_symbol(status: Status) -> str:
-    return f'<svg aria-hidden="true" width="16" height="16" viewBox="0 0 16 16">{_SYMBOLS[status]}</svg>'
+    """Return the place where the style sheet draws the symbol; Streamlit removes drawings from a page's HTML."""
+    return f'<i class="mc-symbol mc-symbol-{status.value}" aria-hidden="true"></i>'
 
 
 def _render_caution(text: str) -> str:

@@ -33,7 +33,7 @@ RANGE_MEANING = (
 )
 _WIDE = 0.30
 _MANY_BLANKS = 8
-_PRETTY_UNITS = {"C": "°C", "F": "°F", "px2": "px²", "kg/m2": "kg/m²"}
+_PRETTY_UNITS = {"C": "°C", "F": "°F", "px2": "px²", "kg/m2": "kg/m²", "day": ""}
 
 
 def write_percent(p: float) -> str:
@@ -70,7 +70,7 @@ def describe_value(item: Field, record: PatientRecord, marks: Mapping[str, str])
         return "not entered"
     text = item.format(value)
     if item.unit in _PRETTY_UNITS:
-        text = text.removesuffix(item.unit) + write_unit(item.unit)
+        text = (text.removesuffix(item.unit) + write_unit(item.unit)).rstrip()
     parts = [record.qualifiers.get(item.name, "") + text, marks.get(item.name, "")]
     if item.name in record.derived:
         parts.append("(derived)")

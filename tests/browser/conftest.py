@@ -75,6 +75,15 @@ def fake_server(tmp_path_factory):
         yield address
 
 
+@pytest.fixture(scope="session")
+def released_server(tmp_path_factory):
+    """Address of the real dashboard with the released models; its log may hold no traceback."""
+    folder = tmp_path_factory.mktemp("released")
+    with run_server(ROOT / "streamlit_app.py", folder) as address:
+        yield address
+    assert "Traceback" not in (folder / "log").read_text()
+
+
 @pytest.fixture
 def open_page(browser):
     """Return a function that opens an address in a fresh profile; at the end no page may have misbehaved."""

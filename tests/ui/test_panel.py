@@ -71,7 +71,7 @@ def test_blank_fields_are_never_named_as_causes():
 def test_state_is_told_by_word_symbol_and_reason(status):
     html = render_head(make_view(status))
     assert status.value.capitalize() in html
-    assert "<svg" in html
+    assert f"mc-symbol-{status.value}" in html
     assert "Age &lt;12&gt; is outside." in html
 
 
@@ -93,7 +93,7 @@ def test_a_question_that_always_needs_caution_says_so_without_another_state():
     assert "Scored" in html
     assert "Caution</span>" not in html
     warning = html.split('<p class="mc-warn">')[1].split("</p>")[0]
-    assert "<svg" in warning
+    assert "mc-symbol-caution" in warning
     assert "Care has &lt;changed&gt;." in warning
     assert "mc-warn" not in render_head(make_view(Status.WITHHELD, sentence="No score.", caution="Care has changed."))
     assert "mc-warn" not in render_head(make_view())
@@ -102,7 +102,7 @@ def test_a_question_that_always_needs_caution_says_so_without_another_state():
 def test_a_blocked_score_is_withheld_in_word_and_symbol():
     html = render_blocked(["Sodium 12"])
     assert "Withheld" in html
-    assert "<svg" in html
+    assert "mc-symbol-withheld" in html
     assert "Not scored yet: please correct" in html
     assert "please answer" in render_blocked([])
 

@@ -1,4 +1,5 @@
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import fake_models
 import pytest
@@ -18,6 +19,12 @@ def house(tmp_path):
     runtime.use(None)
 
 
+def run_apart(work):
+    """Run a coroutine in a thread of its own: the browser tests leave a running loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
 def ask(app, path="/"):
     """Send one GET and return (status, headers, body)."""
     sent = []
@@ -32,7 +39,7 @@ def ask(app, path="/"):
         scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b"", "root_path": ""}
         await app({**scope, "scheme": "http", "server": ("127.0.0.1", 80), "http_version": "1.1"}, receive, send)
 
-    asyncio.run(run())
+    run_apart(run())
     headers = {key.decode(): value.decode() for key, value in sent[0]["headers"]}
     return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:])
 
@@ -115,7 +122,7 @@ def test_lifespan_starts_the_models_after_the_port_is_open_and_closes_them(house
             await asyncio.sleep(0.2)
             assert events == ["start"]
 
-    asyncio.run(live())
+    run_apart(live())
     assert events == ["start", "close"]
 
 
