@@ -5,12 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
+from scipy.spatial import cKDTree
 
 from medcore.conditions.catalog import CONDITION_MODULES, find_condition
 from medcore.config import read_settings
+from medcore.encoding import Encoding
+from medcore.errors import FieldError
 from medcore.inference.risk_model import RiskModel
-from medcore.registry import Catalog, open_bundle
+from medcore.models.classical import standardise
+from medcore.records import FieldKind, find_unit_question
+from medcore.records.reading import check_possible
+from medcore.registry import Catalog, load_skops, open_bundle
 from medcore.registry.catalog import DEFAULTS_NAME
+from medcore.services.training import choose_defaults
 
 SHELF = Path(__file__).resolve().parent.parent / "assets" / "models"
 FOLDERS = sorted(path.parent for path in SHELF.glob("*/manifest.json"))
@@ -20,6 +28,8 @@ REQUIRED = {"calibrator.json", "reference.npz", "cohort.npz", "evaluation.npz", 
 SECTIONS = ("purpose", "population", "when not to use", "data", "licence", "limits", "contact")
 METRICS = {"auroc", "auprc", "accuracy", "sensitivity", "specificity", "f1", "brier", "calibration_slope", "ece"}
 ROUNDING = 1e-6
+CENTRE_DISTANCE = 1e-3
+LEAST_CAUGHT = 0.9
 
 each_bundle = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
@@ -34,6 +44,67 @@ def test_every_condition_has_a_default_model():
     for condition in CONDITION_MODULES:
         assert catalog.default(condition).default, condition
     assert set(json.loads((SHELF / DEFAULTS_NAME).read_text("utf-8"))) == set(CONDITION_MODULES)
+
+
+def test_the_defaults_are_those_the_rule_chooses_today(tmp_path):
+    for folder in FOLDERS:
+        (tmp_path / folder.name).symlink_to(folder, target_is_directory=True)
+    choose_defaults(tmp_path)
+    assert json.loads((tmp_path / DEFAULTS_NAME).read_text("utf-8")) == json.loads(
+        (SHELF / DEFAULTS_NAME).read_text("utf-8")
+    )
+
+
+def list_clear_units():
+    """Every input of a default model with a unit in which no wrong number is said to look right."""
+    if not FOLDERS:
+        return []
+    return [
+        pytest.param(facts.model_id, item, unit, id=f"{facts.condition}-{item.name}-{unit.symbol}")
+        for facts in Catalog(SHELF).models()
+        if facts.default
+        for item in find_condition(facts.condition).schema.inputs
+        for unit in item.other_units
+        if item.kind is FieldKind.NUMBER and not unit.ambiguous and unit.to_canonical(7.0) != 7.0
+    ]
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    return {}
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("model_id", "item", "unit"), list_clear_units())
+def test_units_mixed_up_are_caught(loaded, model_id, item, unit):
+    """A patient of the study whose value is typed in the other unit is not simply scored."""
+    model = loaded.get(model_id) or loaded.setdefault(model_id, RiskModel.load(Catalog(SHELF).bundle(model_id)))
+    condition = find_condition(model.manifest.condition)
+    table = condition.load_training(read_settings().training_data_dir)
+    j = condition.schema.input_names.index(item.name)
+    X = table.X[table.eligible & np.isfinite(table.X[:, j])]
+    X = X[np.random.default_rng(0).permutation(len(X))[:500]]
+    caught = [is_caught(model, item, unit, row, j) for row in X]
+    assert np.mean(caught) >= LEAST_CAUGHT
+
+
+def is_caught(model, item, unit, row, j):
+    typed = to_other(unit, row[j])
+    question = find_unit_question(item, repr(typed), None, model.manifest.studied[item.name])
+    try:
+        wrong = check_possible(item, typed)
+    except FieldError:
+        return True
+    altered = row.copy()
+    altered[j] = wrong
+    return question is not None or model.applicability.check(altered).status != "scored"
+
+
+def to_other(unit, value):
+    """The number a laboratory with that unit would print."""
+    if unit.convert is None:
+        return float((value - unit.offset) / unit.factor)
+    return float(brentq(lambda number: unit.to_canonical(number) - value, 1e-3, 1e9))
 
 
 def test_the_shelf_is_small_enough():
@@ -85,12 +156,41 @@ def test_made_up_patients_are_labelled_as_such(folder):
 @pytest.mark.data
 @each_bundle
 def test_no_array_holds_a_training_row(folder):
-    """Neither raw rows of the table, nor any matrix one of whose rows begins or ends with one."""
+    """Neither raw, encoded nor standardised rows of the table, nor any matrix whose rows begin or end with one."""
     bundle = open_bundle(folder)
     table = find_condition(bundle.manifest.condition).load_training(read_settings().training_data_dir)
-    real = {row_key(row) for row in table.X if np.isfinite(row).sum() >= 3}
+    rows = table.X[np.isfinite(table.X).sum(axis=1) >= 3]
+    known = [{row_key(row) for row in version} for version in list_versions(bundle, rows)]
+    widths = [version.shape[1] for version in list_versions(bundle, rows[:1])]
     for name, array in list_arrays(bundle):
-        assert not find_rows(array, table.X.shape[1], real), name
+        for width, real in zip(widths, known, strict=True):
+            assert not find_rows(array, width, real), name
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("folder", [path for path in FOLDERS if path.name.endswith("-svm")], ids=lambda path: path.name)
+def test_no_centre_of_a_kernel_machine_is_a_patient(folder):
+    """Not within rounding of any training row, with or without the fields that training hides."""
+    bundle = open_bundle(folder)
+    table = find_condition(bundle.manifest.condition).load_training(read_settings().training_data_dir)
+    parts = load_skops(bundle)
+    centres = np.asarray(parts["map"].components_)
+    encoding = Encoding.from_json(bundle.manifest.encoding)
+    hidden = table.X.copy()
+    hidden[:, [item.mask_rate > 0 for item in find_condition(bundle.manifest.condition).schema.inputs]] = np.nan
+    seen = standardise(parts["scaler"], encoding.encode(np.vstack([table.X, hidden]), blank=np.nan))
+    distance, _ = cKDTree(seen).query(centres)
+    assert centres.shape[1] == seen.shape[1]
+    assert distance.min() > CENTRE_DISTANCE
+
+
+def list_versions(bundle, X):
+    """Rows as they are, as a model of the bundle encodes them and, where it has one scaler, standardised."""
+    encoding = Encoding.from_json(bundle.manifest.encoding)
+    versions = [X, encoding.encode(X)]
+    if bundle.manifest.recipe == "svm":
+        versions.append(standardise(load_skops(bundle)["scaler"], encoding.encode(X, blank=np.nan)))
+    return versions
 
 
 def row_key(row):
