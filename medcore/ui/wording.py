@@ -12,6 +12,7 @@ from medcore.results import Interval, MissingValueGain, ModelFacts, Prediction
 __all__ = [
     "RANGE_MEANING",
     "TOO_WIDE",
+    "as_sentence",
     "describe_value",
     "is_too_wide",
     "list_blanks",
@@ -155,3 +156,10 @@ def _whole(p: float) -> str:
 
 def _round(value: float) -> int:
     return math.floor(value + 0.5)
+
+
+def as_sentence(message: str) -> str:
+    """Write a message with a capital and a full stop: ``"the bundle is broken"`` -> ``"The bundle is broken."``."""
+    text = message.strip()
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -142,3 +142,11 @@ def test_copy_text_of_a_withheld_result_has_no_number():
     )
     assert "no score. State: withheld: Age 12 is outside." in text
     assert "%" not in text
+
+
+@pytest.mark.parametrize(
+    ("message", "sentence"),
+    [("the bundle is broken", "The bundle is broken."), ("Try again.", "Try again."), ("  really? ", "Really?")],
+)
+def test_a_message_becomes_a_sentence(message: str, sentence: str) -> None:
+    assert wording.as_sentence(message) == sentence
