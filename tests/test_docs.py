@@ -85,6 +85,26 @@ def test_readme_names_the_two_commands():
     assert "tests/check.py" in text
 
 
+def test_readme_links_the_guide_and_the_methods():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "(docs/guide-doctor.md)" in text
+    assert "(docs/methods.md)" in text
+
+
+def test_every_source_of_the_methods_is_cited():
+    text, sources = read("methods.md").split("## Sources")
+    numbers = [int(number) for number in re.findall(r"^(\d+)\. ", sources, re.MULTILINE)]
+    cited = {int(number) for group in re.findall(r"\[([\d, ]+)\]", text) for number in group.split(",")}
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert cited == set(numbers)
+
+
+def test_time_out_is_said_as_it_is():
+    """The queue waits for the start and for other requests on top of it."""
+    assert "come on top" in next(item.help for item in SETTINGS if item.name == "model_timeout_s")
+    assert next(item.help for item in SETTINGS if item.name == "model_timeout_s") in read("settings.md")
+
+
 @pytest.mark.parametrize("name", ["constraints.txt", "pyproject.toml"])
 def test_no_address_or_local_path_in_requirements(name):
     text = (ROOT / name).read_text(encoding="utf-8")
