@@ -30,7 +30,7 @@ __all__ = ["measure_pages"]
 _STARTS = 5
 _EDITS = 15
 _HELLO = "import streamlit as st\nvalue = st.slider('value', 0, 100, 50, key='value')\nst.write(f'value is {value}')\n"
-_SLIDER = "[data-testid=stSlider] input"
+_SLIDER = "[data-testid=stSlider] input[type=range]"
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 _WAIT_MS = 60_000
 _MODEL_WAIT_MS = 180_000
@@ -149,7 +149,6 @@ def _time_edits(browser: Any, address: str) -> list[float]:
         page.locator(".st-key-example button").first.click()
         page.locator("[role=menuitem], [role=option]").nth(1).click()
         page.wait_for_function("() => document.querySelector('.st-key-age_years input')?.value", timeout=_WAIT_MS)
-        page.locator(".st-key-referred_for_angiography").get_by_text("yes").click()
         page.wait_for_selector(".mc-number", timeout=_MODEL_WAIT_MS)
         page.wait_for_selector(".mc-bars", timeout=_WAIT_MS)
         field = page.locator(".st-key-age_years input")

@@ -84,7 +84,8 @@ def render_choice(models: Iterable[ModelFacts], choice: DefaultChoice | None) ->
         return f'<p class="mc-text mc-why">Used on the Risk page: <b>{escape(used.title)}</b>, because {why}.</p>'
     rivals = [titles[name] for name in choice.non_inferior if name in titles and name != choice.model]
     best = titles.get(choice.highest_auroc, choice.highest_auroc)
-    among = f" Compared with it: {escape(', '.join(rivals))}." if rivals else ""
+    highest = "its own" if choice.highest_auroc == used.model_id else escape(best)
+    among = f" Also not shown to be worse: {escape(', '.join(rivals))}." if rivals else ""
     brier = f" ({choice.brier:.4f})" if choice.brier is not None else ""
     changed = (
         ' <span class="mc-ask">The bundle has changed since this was decided: compare the models again.</span>'
@@ -93,7 +94,7 @@ def render_choice(models: Iterable[ModelFacts], choice: DefaultChoice | None) ->
     )
     return (
         f'<p class="mc-text mc-why">Used on the Risk page: <b>{escape(used.title)}</b>. Of the models whose AUROC was '
-        f"shown to be no more than {_MARGIN:g} worse than the highest ({escape(best)}), it has the lowest Brier "
+        f"shown to be no more than {_MARGIN:g} worse than the highest ({highest}), it has the lowest Brier "
         f"score{brier}; on a tie the simplest is taken.{among}{changed}</p>"
     )
 
@@ -108,9 +109,19 @@ def _render_cell(metrics: Mapping[str, MetricValue], name: str) -> str:
 
 
 def _render_origin(facts: ModelFacts) -> str:
-    trained = ", ".join(f"{key} {value}" for key, value in facts.trained_on.items())
+    plain = {key: value for key, value in facts.trained_on.items() if not isinstance(value, Mapping)}
+    trained = ", ".join(f"{key} {value}" for key, value in plain.items())
     return (
         f'<p class="mc-quiet mc-origin">{escape(facts.model_id)} · version {escape(facts.version)} · created '
         f"{escape(facts.created)} · {facts.n_train} patients · trained on: {escape(trained)}<br>"
-        f"SHA-256 <code>{escape(facts.sha256)}</code></p>"
+        f"SHA-256 <code>{escape(facts.sha256)}</code></p>{_render_files(facts)}"
     )
+
+
+def _render_files(facts: ModelFacts) -> str:
+    """Return the fingerprints of the training files, closed."""
+    files = facts.trained_on.get("data")
+    if not isinstance(files, Mapping):
+        return ""
+    items = "".join(f"<li>{escape(str(name))} <code>{escape(str(sha))}</code></li>" for name, sha in files.items())
+    return f'<details class="mc-details"><summary>Training files (SHA-256)</summary><ul>{items}</ul></details>'

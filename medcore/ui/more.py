@@ -147,7 +147,7 @@ def _restate(part: _Part, text: str) -> str:
 def _show_picture(part: _Part) -> None:
     p = part.assessment.prediction.p_calibrated
     if p is not None:
-        st.html(render_icons(p, part.condition.outcome_short))
+        st.html(panel.embed_drawings(render_icons(p, part.condition.outcome_short)))
 
 
 def _show_stability(part: _Part) -> None:

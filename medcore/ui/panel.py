@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html import escape
+from urllib.parse import quote
 
 from medcore.records import Field, FieldKind, PatientRecord
 from medcore.results import Assessment, Interval, MissingValueGain, Prediction, Reason, Status
@@ -17,6 +18,7 @@ from medcore.ui import wording
 __all__ = [
     "ResultView",
     "Texts",
+    "embed_drawings",
     "embolden",
     "render_blocked",
     "render_facts",
@@ -84,6 +86,17 @@ def embolden(text: str) -> str:
     return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", escape(text, quote=False))
 
 
+def embed_drawings(html: str) -> str:
+    """Turn every drawing into an image with the same description: Streamlit removes drawings from a page's HTML."""
+
+    def embed(found: re.Match[str]) -> str:
+        drawing = found[0].replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+        label = re.search(r'aria-label="([^"]*)"', drawing)
+        return f'<img alt="{label[1] if label else ""}" src="data:image/svg+xml,{quote(drawing)}">'
+
+    return re.sub(r"<svg.*?</svg>", embed, html, flags=re.DOTALL)
+
+
 def render_head(view: ResultView) -> str:
     """Return state, reasons and, unless withheld, number, sentence and the fields that matter."""
     status = view.prediction.status
@@ -126,7 +139,7 @@ def render_failed(message: str, title: str = "No answer from the model") -> str:
     """Return that no answer came, and why."""
     return (
         f'<section class="mc-head mc-empty" aria-label="Result"><p class="mc-title">{escape(title)}</p>'
-        f'<p role="alert">{escape(message)} What you entered is kept.</p></section>'
+        f'<p role="alert">{escape(wording.as_sentence(message))} What you entered is kept.</p></section>'
     )
 
 

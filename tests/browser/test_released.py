@@ -71,6 +71,11 @@ def test_heart_disease_from_the_empty_form_to_a_what_if(open_page, released_serv
     assert page.get_by_text("It does not show what treatment would do.").is_visible()
     assert read_risk(page) == second
 
+    page.get_by_text("100 people", exact=True).click()
+    page.wait_for_selector(".mc-icons img")
+    assert page.evaluate("document.querySelector('.mc-icons img').naturalWidth") > 0
+    assert page.locator(".mc-symbol").first.bounding_box()["width"] == 16
+
     fill(page, "st_depression_mm", "44")
     page.wait_for_selector(".st-key-form .mc-error")
     assert page.locator(".mc-number").count() == 0

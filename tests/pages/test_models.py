@@ -30,7 +30,7 @@ def test_says_which_model_is_used_and_why(open_page, read):
     assert "Used on the Risk page: <b>Made-up logistic</b>" in html
     assert "no more than 0.02 worse than the highest (Made-up mlp)" in html
     assert "lowest Brier score (0.1234)" in html
-    assert "Compared with it: Made-up mlp." in html
+    assert "Also not shown to be worse: Made-up mlp." in html
     assert "has changed since" not in html
 
 

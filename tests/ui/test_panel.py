@@ -14,7 +14,7 @@ from medcore.results import (
     Reason,
     Status,
 )
-from medcore.ui.panel import ResultView, Texts, embolden, render_blocked, render_head, render_needed
+from medcore.ui.panel import ResultView, Texts, embed_drawings, embolden, render_blocked, render_head, render_needed
 
 TEXTS = Texts(
     labels={"urine": "Urine output", "ph": "Arterial pH", "albumin": "Albumin"},
@@ -125,6 +125,13 @@ def test_questions_are_asked():
 def test_needed_and_blocked_lists_escape_what_was_typed():
     assert "<li>Age</li>" in render_needed([Field(name="age", label="Age", group="Fit")], 0, 3)
     assert "<script>" not in render_blocked(["<script>"])
+
+
+def test_a_drawing_becomes_an_image_with_its_description():
+    html = embed_drawings('<p><svg aria-label="Of 100 &amp; more" width="4"><circle r="1"/></svg></p>')
+    assert html.startswith('<p><img alt="Of 100 &amp; more" src="data:image/svg+xml,%3Csvg%20xmlns%3D%22http')
+    assert "<svg" not in html
+    assert embed_drawings("<p>no drawing</p>") == "<p>no drawing</p>"
 
 
 def test_bold_is_the_only_markup():
