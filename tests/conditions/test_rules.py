@@ -107,7 +107,7 @@ def test_notes_beside_bars_that_mislead():
     assert notes["sex"] == notes["ever_smoked_100"] == "not a target for treatment"
     notes = HEART.bar_notes({"chest_pain_type": 1}, {"chest_pain_type": -0.1, "thallium": 0.0})
     assert notes["chest_pain_type"].startswith("Do not take as reassurance")
-    assert notes["thallium"] == "not entered counts neither way"
+    assert notes["thallium"] == "not entered: unknown, neither a good nor a bad sign"
     notes = MORTALITY.bar_notes({}, {"comorbidity_count": 0.1, "diabetes": 0.1})
     assert set(notes.values()) == {"reflects who entered the study"}
 
