@@ -121,6 +121,7 @@ def test_conditions(medcore):
         for field in row["fields"]:
             assert {"name", "label", "unit", "possible", "choices"} <= field.keys()
             assert field["possible"] or field["choices"]
+            assert set(field["other_loinc"]) <= set(field["other_units"])
     text = medcore("conditions")[1]
     assert all(row["id"] in text for row in rows)
 
