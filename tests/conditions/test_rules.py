@@ -185,7 +185,6 @@ def test_anuria_is_a_value():
 def test_coma_score_is_for_files_only():
     item = MORTALITY.schema["coma_support"]
     assert not item.in_form
-    assert not item.gap_informative
     assert item.mask_rate > 0
 
 
