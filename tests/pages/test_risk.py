@@ -334,7 +334,7 @@ def test_a_dead_model_process_is_a_sentence_and_keeps_the_form(open_page, read):
     gateway = fake_models.FakeGateway(error=WorkerDiedError("the model process ended before it answered"))
     test = fill_required(open_page(gateway=gateway))
     assert not test.exception
-    assert "the model process ended before it answered" in read(test)
+    assert "The model process ended before it answered." in read(test)
     gateway.error = None
     test.button(key="retry").click().run()
     assert "mc-number" in read(test)
