@@ -14,6 +14,7 @@ from sklearn.cluster import KMeans
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 _LEAST_EIGENVALUE = 1e-4
+_LEAST_DISTANCE = 0.01  # standard deviations, between a centre and the nearest patient
 _SVC_INTERCEPT_SCALE = 3.0
 
 
@@ -46,7 +48,8 @@ class LogisticPlan:
 class KernelPlan:
     """RBF kernel machine: ``gamma`` is divided by the number of columns; at most ``centers`` k-means centres.
 
-    A centre stands for at least ``least_cluster`` patients, so that none is a patient.
+    A centre stands for at least ``least_cluster`` different patients and lies on none of them, so that no
+    patient is in the model.
     """
 
     gamma: float
@@ -90,15 +93,22 @@ def fit_logistic(
     return scaler, model
 
 
-def fit_kernel_map(Z: np.ndarray, weight: np.ndarray, plan: KernelPlan, seed: int) -> tuple[StandardScaler, Nystroem]:
-    """Fit the scaler and the Nystroem map on k-means centres (Williams and Seeger, 2001)."""
+def fit_kernel_map(
+    Z: np.ndarray, weight: np.ndarray, patient: np.ndarray, plan: KernelPlan, seed: int
+) -> tuple[StandardScaler, Nystroem]:
+    """Fit the scaler and the Nystroem map on k-means centres (Williams and Seeger, 2001).
+
+    ``patient``, shape (n,), says whose row it is: copies of one patient count once.
+    """
     scaler = _fit_scaler(Z, weight)
     used = weight > 0
     rows = standardise(scaler, Z[used])
     count = max(2, min(plan.centers, int(used.sum()) // 8))
     means = KMeans(count, n_init=1, max_iter=30, random_state=seed).fit(rows)
-    sizes = np.bincount(means.labels_, minlength=count)
+    pairs = np.unique(np.column_stack([means.labels_, patient[used]]), axis=0)
+    sizes = np.bincount(pairs[:, 0], minlength=count)
     centers = means.cluster_centers_[sizes >= plan.least_cluster]
+    centers = centers[pairwise_distances_argmin_min(centers, rows)[1] > _LEAST_DISTANCE]
     gamma = plan.gamma / rows.shape[1]
     squared = ((centers[:, None, :] - centers[None, :, :]) ** 2).sum(axis=2)
     eigenvalues, vectors = np.linalg.eigh(np.exp(-gamma * squared))

@@ -182,7 +182,7 @@ def _learn_kernel(plan: classical.KernelPlan, rows: LearningRows) -> Learnt:
 
     def fit(weight: np.ndarray, seed: int) -> tuple[Any, Any, Any]:
         spread = data.weight(weight)
-        scaler, mapping = classical.fit_kernel_map(data.Z, spread, plan, seed)
+        scaler, mapping = classical.fit_kernel_map(data.Z, spread, data.source, plan, seed)
         features = mapping.transform(classical.standardise(scaler, data.Z))
         return scaler, mapping, classical.fit_kernel_machine(features, data.target, spread, plan)
 

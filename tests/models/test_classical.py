@@ -99,7 +99,7 @@ class TestKernelMap:
         Z, _ = study
         for centers in (10, 300):
             plan = KernelPlan(gamma=0.3, inverse_penalty=0.3, centers=centers)
-            scaler, mapping = fit_kernel_map(Z, np.ones(len(Z)), plan, 0)
+            scaler, mapping = fit_kernel_map(Z, np.ones(len(Z)), np.arange(len(Z)), plan, 0)
             rows = standardise(scaler, Z)
             distance = np.abs(rows[:, None] - mapping.components_[None]).max(axis=2)
             assert distance.min() > 1e-3
@@ -108,14 +108,25 @@ class TestKernelMap:
     def test_twins_do_not_become_a_centre_of_few(self, study):
         Z, _ = study
         Z = np.vstack([Z, np.full((2, Z.shape[1]), 500.0)])
-        scaler, mapping = fit_kernel_map(Z, np.ones(len(Z)), KernelPlan(gamma=0.3, inverse_penalty=0.3), 0)
+        scaler, mapping = fit_kernel_map(
+            Z, np.ones(len(Z)), np.arange(len(Z)), KernelPlan(gamma=0.3, inverse_penalty=0.3), 0
+        )
         twin = standardise(scaler, Z)[-1]
         assert np.abs(mapping.components_ - twin).max(axis=1).min() > 1e-3
+
+    def test_copies_of_one_patient_count_once(self, study):
+        Z, _ = study
+        copies = np.vstack([Z, np.full((6, Z.shape[1]), 500.0)])
+        patient = np.r_[np.arange(len(Z)), np.repeat(len(Z), 6)]
+        plan = KernelPlan(gamma=0.3, inverse_penalty=0.3)
+        scaler, mapping = fit_kernel_map(copies, np.ones(len(copies)), patient, plan, 0)
+        alone = standardise(scaler, copies)[-1]
+        assert np.abs(mapping.components_ - alone).max(axis=1).min() > 1e-3
 
     def test_the_map_approximates_the_kernel(self, study):
         Z, _ = study
         plan = KernelPlan(gamma=0.1, inverse_penalty=0.3, centers=40)
-        scaler, mapping = fit_kernel_map(Z, np.ones(len(Z)), plan, 0)
+        scaler, mapping = fit_kernel_map(Z, np.ones(len(Z)), np.arange(len(Z)), plan, 0)
         rows = standardise(scaler, Z)[:40]
         features = mapping.transform(rows)
         exact = np.exp(-mapping.gamma * ((rows[:, None] - rows[None]) ** 2).sum(axis=2))
