@@ -570,10 +570,7 @@ def _bar_notes(values: Values, contributions: Mapping[str, float]) -> dict[str, 
         "comorbidity_count": _SELECTION,
         "diabetes": _SELECTION,
         "sex": "not a target for treatment",
-        "coma_support": "not entered counts neither way",
     }
-    if "coma_support" in values:
-        notes.pop("coma_support")
     for name, reads_badly in _NOT_REASSURING.items():
         if name in values and reads_badly(values[name]) and contributions.get(name, 0.0) < 0:
             notes[name] = "do not take as reassurance: half of the study's patients lack this value"

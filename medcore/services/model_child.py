@@ -66,9 +66,9 @@ class LocalGateway:
                 continue
             try:
                 model = self._model(facts.model_id)
-                names = model.risk_model.input_names
                 row = model.risk_model.cohort[0]
-                self._answer(model, {n: float(v) for n, v in zip(names, row, strict=True) if v == v}, 0.02)
+                model.risk_model.risk(row[None])
+                model.explainer.explain(row)
             except Exception as error:  # noqa: BLE001 - one bad bundle must not stop the others
                 _log.warning("%s is not warm: %s", facts.model_id, type(error).__name__)
 
