@@ -71,6 +71,9 @@ def _group_choices() -> tuple[Choice, ...]:
 # without them the answer would be that of another patient. More required fields would withhold the score from
 # the patients the study itself could not measure; a blank costs a wider range instead, and caution when there are many.
 #
+# Urea, glucose and urine were not recorded for one half of the study (its first phase): a column that tells their
+# blank would learn the phase, so none has one.
+#
 # Measurement error, 1 SD: sqrt(CVi^2 + CVa^2), within-person biological variation of healthy adults and routine
 # analytical variation: Ricos et al. 1999, Scand J Clin Lab Invest 59:491; Lacher et al. 2005, Clin Chem 51:450
 # (creatinine 6 + 3 %, urea 12 + 3 %, sodium 0.6 + 0.8 %, glucose 6 + 3 %, albumin 3 + 3 %, bilirubin 22 + 5 %, white
@@ -342,6 +345,7 @@ _FIELDS: tuple[Field, ...] = (
         noise_cv=0.125,
         transform="log",
         knots=(8, 23, 70),
+        gap_informative=False,
     ),
     Field(
         name="sodium_mmol_l",
@@ -372,6 +376,7 @@ _FIELDS: tuple[Field, ...] = (
         noise_cv=0.067,
         transform="log",
         knots=(80, 135, 280),
+        gap_informative=False,
     ),
     Field(
         name="albumin_g_dl",
@@ -451,6 +456,7 @@ _FIELDS: tuple[Field, ...] = (
         noise_cv=0.1,
         transform="sqrt",
         knots=(300, 2000, 4000),
+        gap_informative=False,
     ),
     # The study's own coma scale (11 levels, 0 awake to 100 deepest). It was made from the Glasgow coma score by a table
     # of which we know no published copy, and nobody at a bedside knows the scale: accepted in files only.
