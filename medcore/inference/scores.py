@@ -169,20 +169,23 @@ class ForestScores:
     """A random forest grown in little bags: trees of one bag share one half-sample of patients.
 
     The spread between bags, less the noise of the few trees within each, is the sampling spread of the
-    whole forest (Sexton and Laake, 2009; Athey, Tibshirani and Wager, 2019).
+    whole forest (Sexton and Laake, 2009; Athey, Tibshirani and Wager, 2019). ``model.skops`` holds ``{"forest":
+    RandomForestClassifier, "trees_per_bag": int, "fill": array}``; ``fill`` stands for blanks.
     """
 
-    def __init__(self, forest: Any, trees_per_bag: int, encoding: Encoding) -> None:
+    def __init__(self, parts: dict[str, Any], encoding: Encoding) -> None:
         self.encoding = encoding
-        self._forest = forest
-        self._trees_per_bag = trees_per_bag
-        _require_finite(*(tree.tree_.value for tree in forest.estimators_))
+        self._forest = parts["forest"]
+        self._trees_per_bag = int(parts["trees_per_bag"])
+        self._fill = np.asarray(parts["fill"], dtype=np.float64)
+        if self._fill.shape != (encoding.width,):
+            raise IntegrityError("the values that stand for blanks do not fit the encoding")
+        _require_finite(self._fill, *(tree.tree_.value for tree in self._forest.estimators_))
 
     @classmethod
     def load(cls, bundle: SealedBundle) -> ForestScores:
         """Build from a verified bundle."""
-        parts = load_skops(bundle)
-        return cls(parts["forest"], int(parts["trees_per_bag"]), Encoding.from_json(bundle.manifest.encoding))
+        return cls(load_skops(bundle), Encoding.from_json(bundle.manifest.encoding))
 
     def main(self, X: np.ndarray) -> np.ndarray:
         """Logit of the mean of all trees."""
@@ -193,7 +196,8 @@ class ForestScores:
         return _in_chunks(self._bags, X, _TREE_CHUNK, None)
 
     def _trees(self, X: np.ndarray) -> np.ndarray:
-        rows = np.ascontiguousarray(self.encoding.encode(X), dtype=np.float32)
+        Z = self.encoding.encode(X, blank=np.nan)
+        rows = np.ascontiguousarray(np.where(np.isnan(Z), self._fill, Z), dtype=np.float32)
         return np.column_stack([tree.tree_.predict(rows)[:, -1] for tree in self._forest.estimators_])
 
     def _bags(self, X: np.ndarray) -> np.ndarray:

@@ -23,6 +23,9 @@ __all__ = [
     "ForestPlan",
     "KernelPlan",
     "LogisticPlan",
+    "draw_blanks",
+    "fill_blanks",
+    "find_fill",
     "fit_forest",
     "fit_kernel_machine",
     "fit_kernel_map",
@@ -138,7 +141,7 @@ def fit_forest(
 ) -> RandomForestClassifier:
     """Grow a forest in little bags; tree ``b * trees_per_bag + t`` is tree t of bag b.
 
-    ``Z`` has 0 where a number is blank (the gap column tells the trees). A bag sees one half of the
+    ``Z`` has no blanks (:func:`fill_blanks`; a gap column tells the trees where one may). A bag sees one half of the
     patients (``patient``, shape (n,), says whose row it is); within it every tree sees a bootstrap.
     """
     forest = RandomForestClassifier(
@@ -162,6 +165,17 @@ def fit_forest(
     return forest
 
 
+def find_fill(Z: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return what stands for a blank, shape (width,): the mean of the observed (share of a choice); 0 if none is."""
+    known = ~np.isnan(Z) * weight[:, None]
+    return np.asarray((np.nan_to_num(Z) * known).sum(axis=0) / np.maximum(known.sum(axis=0), 1e-12))
+
+
+def fill_blanks(Z: np.ndarray, fill: np.ndarray) -> np.ndarray:
+    """Return encoded rows with blanks (NaN) replaced, so that a tree cannot tell a blank from an ordinary value."""
+    return np.where(np.isnan(Z), fill, Z)
+
+
 def hide_fields(X: np.ndarray, mask_rates: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return rows with maskable fields as they are, all hidden, and half hidden at random; and their source row.
 
@@ -176,6 +190,29 @@ def hide_fields(X: np.ndarray, mask_rates: np.ndarray, rng: np.random.Generator)
     for j in maskable:
         mixed[rng.random(len(X)) < 0.5, j] = np.nan
     return np.vstack([X, hidden, mixed]), np.tile(source, 3)
+
+
+def draw_blanks(X: np.ndarray, known_blank: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return rows whose blanks are drawn from the observed values of the field, except where a blank may be known.
+
+    A tree can find any constant that stands for a blank, and with it the hospital or the phase of a study
+    that did not record the field; a drawn value tells nothing.
+
+    Parameters
+    ----------
+    X : array, shape (n, n_inputs)
+        Raw rows, NaN = blank.
+    known_blank : bool array, shape (n_inputs,)
+        Fields with a gap column: left as they are.
+    rng : numpy Generator
+        Source of the draws.
+    """
+    drawn = X.copy()
+    for j in np.flatnonzero(~known_blank):
+        blank = np.isnan(X[:, j])
+        if blank.any() and not blank.all():
+            drawn[blank, j] = rng.choice(X[~blank, j], size=int(blank.sum()))
+    return drawn
 
 
 def split_fractions(

@@ -7,7 +7,7 @@ any version of the inputs (as they are, or with fields hidden), and the objects 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -211,24 +211,33 @@ def _learn_kernel(plan: classical.KernelPlan, rows: LearningRows) -> Learnt:
 
 
 def _learn_forest(plan: classical.ForestPlan, rows: LearningRows) -> Learnt:
-    data = _Masked(rows, 0.0)
     rng = np.random.default_rng(rows.seed)
+    gaps = np.array([item.gap for item in rows.encoding.fields])
+    data = _Masked(replace(rows, X=classical.draw_blanks(rows.X, gaps, rng), mask_rates=np.zeros(len(gaps))), np.nan)
 
-    def grow(weight: np.ndarray) -> Any:
-        return classical.fit_forest(data.Z, data.target, data.weight(weight), data.source, plan, rng)
+    def grow(weight: np.ndarray) -> tuple[np.ndarray, Any]:
+        spread = data.weight(weight)
+        fill = classical.find_fill(data.Z, spread)
+        Z = classical.fill_blanks(data.Z, fill)
+        return fill, classical.fit_forest(Z, data.target, spread, data.source, plan, rng)
 
     members = [grow(weight) for weight in rows.member_weights()]
-    forest = grow(rows.weight)
+    fill, forest = grow(rows.weight)
 
     def held_out(X: np.ndarray) -> np.ndarray:
-        Z = rows.encoding.encode(X).astype(np.float32)
-        columns = [np.mean([t.tree_.predict(Z)[:, -1] for t in member.estimators_], axis=0) for member in members]
+        Z = rows.encoding.encode(X, blank=np.nan)
+        columns = [_mean_of_trees(member, classical.fill_blanks(Z, own)) for own, member in members]
         p = np.clip(np.column_stack(columns), 1e-4, 1.0 - 1e-4)
         return rows.held_out(np.log(p / (1.0 - p)))
 
     return Learnt(
         held_out_scores=held_out,
-        parts={"forest": forest, "trees_per_bag": plan.trees_per_bag},
+        parts={"forest": forest, "trees_per_bag": plan.trees_per_bag, "fill": fill},
         n_refits=plan.bags,
         n_parameters=sum(tree.tree_.node_count for tree in forest.estimators_),
     )
+
+
+def _mean_of_trees(forest: Any, Z: np.ndarray) -> np.ndarray:
+    rows = Z.astype(np.float32)
+    return np.asarray(np.mean([tree.tree_.predict(rows)[:, -1] for tree in forest.estimators_], axis=0))

@@ -168,7 +168,7 @@ def learn_parts(recipe: Recipe, recipe_name: str, rows: LearningRows) -> tuple[L
         return learnt, LinearScores(learnt.parts, rows.encoding)
     if recipe_name == "svm":
         return learnt, KernelScores(learnt.parts, rows.encoding)
-    return learnt, ForestScores(learnt.parts["forest"], learnt.parts["trees_per_bag"], rows.encoding)
+    return learnt, ForestScores(learnt.parts, rows.encoding)
 
 
 def teaching_scores(learnt: Learnt, table: TrainingTable, rows: LearningRows) -> np.ndarray:

@@ -57,7 +57,9 @@ def test_kernel_scores_are_those_of_nystroem_and_linear_svc(shelf, rows):
 
 def test_forest_scores_are_those_of_the_forest(shelf, rows):
     parts, model = unfold(shelf, "forest")
-    p = parts["forest"].predict_proba(model.encoding.encode(rows).astype(np.float32))[:, 1].clip(1e-4, 1 - 1e-4)
+    Z = model.encoding.encode(rows, blank=np.nan)
+    filled = np.where(np.isnan(Z), parts["fill"], Z).astype(np.float32)
+    p = parts["forest"].predict_proba(filled)[:, 1].clip(1e-4, 1 - 1e-4)
     np.testing.assert_allclose(model.scores.main(rows), np.log(p / (1 - p)), atol=1e-6)
     assert model.scores.refits(rows).shape == (len(rows), len(parts["forest"].estimators_) // parts["trees_per_bag"])
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medcore.errors import InputError
-from medcore.models.calibration import cross_fit, fit_line
+from medcore.models.calibration import cross_fit, fit_line, fit_pooled
 
 
 def draw(seed, n=300):
@@ -64,11 +64,11 @@ def test_any_scores_give_a_usable_line(scores, shift):
 def test_cross_fitting_never_uses_the_rows_own_fold():
     score, y = draw(3, 100)
     fold = np.arange(100) % 5
-    p = cross_fit(score, y, fold)
+    p = cross_fit(score[None], y, fold, score)
     for row in range(0, 100, 7):
         turned = y.copy()
         turned[row] = 1 - turned[row]
-        again = cross_fit(score, turned, fold)
+        again = cross_fit(score[None], turned, fold, score)
         same = fold == fold[row]
         np.testing.assert_array_equal(again[same], p[same])
         assert (again[~same] != p[~same]).all()
@@ -77,7 +77,17 @@ def test_cross_fitting_never_uses_the_rows_own_fold():
 def test_rows_without_weight_are_calibrated_but_teach_nothing():
     score, y = draw(4, 100)
     fold, weight = np.arange(100) % 5, (np.arange(100) % 4 > 0).astype(float)
-    p = cross_fit(score, y, fold, weight)
+    p = cross_fit(score[None], y, fold, score, weight)
     turned = np.where(weight > 0, y, 1 - y)
-    np.testing.assert_array_equal(cross_fit(score, turned, fold, weight), p)
+    np.testing.assert_array_equal(cross_fit(score[None], turned, fold, score, weight), p)
     assert np.isfinite(p).all()
+
+
+def test_a_pooled_line_weighs_the_versions_of_a_row_equally():
+    score, y = draw(5, 200)
+    pooled = fit_pooled(np.array([score, 0.5 * score]), y)
+    same = fit_line(np.concatenate([score, 0.5 * score]), np.tile(y, 2), np.full(400, 0.5))
+    assert pooled.slope == pytest.approx(same.slope)
+    assert fit_line(score, y).slope < pooled.slope < fit_line(0.5 * score, y).slope
+    once = fit_pooled(score[None], y)
+    assert once.slope == pytest.approx(fit_line(score, y).slope)

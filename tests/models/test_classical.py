@@ -12,6 +12,9 @@ from medcore.models.classical import (
     ForestPlan,
     KernelPlan,
     LogisticPlan,
+    draw_blanks,
+    fill_blanks,
+    find_fill,
     fit_forest,
     fit_kernel_map,
     fit_logistic,
@@ -170,3 +173,22 @@ class TestForest:
 
 class _Tree:
     """A tree that nobody asks."""
+
+
+def test_a_filled_blank_looks_like_the_mean_of_those_with_weight():
+    Z = np.array([[1.0, np.nan], [3.0, np.nan], [np.nan, np.nan], [100.0, np.nan]])
+    fill = find_fill(Z, np.array([1.0, 1.0, 1.0, 0.0]))
+    np.testing.assert_allclose(fill, [2.0, 0.0])
+    np.testing.assert_allclose(fill_blanks(Z, fill)[2], [2.0, 0.0])
+
+
+def test_drawn_blanks_come_from_the_field_and_known_blanks_stay():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([np.where(rng.random(200) < 0.5, np.nan, 7.0 + np.arange(200)), np.full(200, np.nan)])
+    X[0, 1] = 3.0
+    drawn = draw_blanks(X, np.array([False, True]), rng)
+    blank = np.isnan(X[:, 0])
+    assert np.isin(drawn[blank, 0], X[~blank, 0]).all()
+    assert len(np.unique(drawn[blank, 0])) > 20
+    np.testing.assert_array_equal(drawn[~blank, 0], X[~blank, 0])
+    np.testing.assert_array_equal(drawn[:, 1], X[:, 1])

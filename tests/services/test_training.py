@@ -22,6 +22,7 @@ from medcore.services.training import (
     learn_parts,
     make_rows,
     studied_ranges,
+    teaching_scores,
 )
 
 DIABETES = find_condition(CONDITION)
@@ -90,20 +91,22 @@ class TestEvaluation:
         """Its fold's members and line never use it; members of other folds do, which moves lines by about 1 / n."""
         rows = make_rows(DIABETES, self.table, self.recipe, 0, n_refits=1)
         learnt, _ = learn_parts(self.recipe, "logistic", rows)
-        one = judge(learnt, self.table, rows, self.table.X)
+        one = teaching_scores(learnt, self.table, rows)
+        p_one = judge(self.table, rows, one, one[0])
         row = 21
         y = self.table.y.copy()
         y[row] = 1 - y[row]
         turned = replace(self.table, y=y)
         again = replace(rows, target=y.astype(float))  # the same folds
         other, _ = learn_parts(self.recipe, "logistic", again)
-        two = judge(other, turned, again, self.table.X)
+        two = teaching_scores(other, turned, again)
+        p_two = judge(turned, again, two, two[0])
         held_out = rows.folds == rows.folds[:, [row]]
-        np.testing.assert_allclose(two.score[held_out], one.score[held_out], atol=1e-9)
-        assert np.abs(two.score[~held_out] - one.score[~held_out]).min() > 0.0
+        np.testing.assert_allclose(two[0][held_out], one[0][held_out], atol=1e-9)
+        assert np.abs(two[0][~held_out] - one[0][~held_out]).min() > 0.0
         both = held_out.all(axis=0)
         assert both[row]
-        assert np.abs(two.p[both] - one.p[both]).max() < 3 / len(y)
+        assert np.abs(p_two[both] - p_one[both]).max() < 3 / len(y)
 
     def test_folds_are_stratified_and_the_same_for_every_recipe(self):
         one = make_rows(DIABETES, self.table, self.recipe, 0)
@@ -121,20 +124,32 @@ class TestEvaluation:
     def test_hidden_fields_are_judged_by_the_lines_of_the_rows_as_they_are(self):
         rows = make_rows(DIABETES, self.table, self.recipe, 0, n_refits=1)
         learnt, _ = learn_parts(self.recipe, "logistic", rows)
-        plain = judge(learnt, self.table, rows, self.table.X)
-        hidden = judge(learnt, self.table, rows, np.full_like(self.table.X, np.nan))
-        np.testing.assert_allclose(judge(learnt, self.table, rows, self.table.X.copy()).p, plain.p)
-        assert hidden.p.std() < 0.5 * plain.p.std()  # what is left differs by fold only
-        assert len(np.unique(hidden.p.round(9))) <= 10 * 10
+        versions = teaching_scores(learnt, self.table, rows)
+        plain = judge(self.table, rows, versions, versions[0])
+        hidden = judge(self.table, rows, versions, learnt.held_out_scores(np.full_like(self.table.X, np.nan)))
+        assert hidden.std() < 0.5 * plain.std()  # what is left differs by fold only
+        assert len(np.unique(hidden.round(9))) <= 10 * 10
+
+    def test_rows_teach_calibration_with_and_without_the_maskable_fields(self):
+        rows = make_rows(DIABETES, self.table, self.recipe, 0, n_refits=1)
+        learnt, _ = learn_parts(self.recipe, "logistic", rows)
+        assert len(teaching_scores(learnt, self.table, rows)) == 1
+        masked = replace(rows, mask_rates=np.r_[0.5, np.zeros(len(rows.mask_rates) - 1)])
+        versions = teaching_scores(learnt, self.table, masked)
+        blanked = self.table.X.copy()
+        blanked[:, 0] = np.nan
+        np.testing.assert_allclose(versions[1], learnt.held_out_scores(blanked))
+        assert (versions[0] != versions[1]).any()
 
     def test_rows_not_asked_about_do_not_calibrate(self):
         rows = make_rows(DIABETES, self.table, self.recipe, 0, n_refits=3)
         learnt, _ = learn_parts(self.recipe, "logistic", rows)
         y = np.where(self.table.eligible, self.table.y, 1 - self.table.y)
         turned = replace(self.table, y=y)
-        one, other = (judge(learnt, table, rows, table.X) for table in (self.table, turned))
-        np.testing.assert_array_equal(one.p, other.p)
-        assert calibrate(one, self.table, rows, 3, 1.0) == calibrate(other, turned, rows, 3, 1.0)
+        versions = teaching_scores(learnt, self.table, rows)
+        one, other = (judge(table, rows, versions, versions[0]) for table in (self.table, turned))
+        np.testing.assert_array_equal(one, other)
+        assert calibrate(versions, self.table, rows, 3, 1.0) == calibrate(versions, turned, rows, 3, 1.0)
 
     def test_evaluation_arrays_are_shuffled_alike_and_hold_no_small_cell(self):
         p = np.linspace(0, 1, len(self.table.y))
