@@ -154,7 +154,7 @@ def _measure_models(settings: Settings) -> Iterator[Figure]:
     one = 1e3 * statistics.median(time_calls(lambda: plain.predict(row, verbose=0), repeats=30))
     for facts in defaults:
         model = load_from(catalog, facts.model_id)
-        record = _made_up_record(model)
+        record = _example_record(model)
         for what, call in (
             ("predict one", lambda model=model, record=record: model.predict_one(record)),
             ("explain one", lambda model=model, record=record: model.explain(record)),
@@ -170,13 +170,12 @@ def _measure_models(settings: Settings) -> Iterator[Figure]:
                 )
 
 
-def _made_up_record(model: Any) -> Any:
-    from medcore.records import PatientRecord
+def _example_record(model: Any) -> Any:
+    """Return the first made-up example of the model's condition that gets a score."""
+    from medcore.services.clinic import read_form
 
-    row = model.risk_model.cohort[0]
-    names = model.risk_model.input_names
-    values = {name: float(value) for name, value in zip(names, row, strict=True) if value == value}
-    return PatientRecord(values=values)
+    example = next(item for item in model.condition.examples if item.expects == "scored")
+    return read_form(model.condition, example.values, example.units).record
 
 
 def _measure_pages(settings: Settings) -> Iterator[Figure]:
