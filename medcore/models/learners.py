@@ -213,7 +213,7 @@ def _learn_kernel(plan: classical.KernelPlan, rows: LearningRows) -> Learnt:
 def _learn_forest(plan: classical.ForestPlan, rows: LearningRows) -> Learnt:
     rng = np.random.default_rng(rows.seed)
     gaps = np.array([item.gap for item in rows.encoding.fields])
-    data = _Masked(replace(rows, X=classical.draw_blanks(rows.X, gaps, rng), mask_rates=np.zeros(len(gaps))), np.nan)
+    data = _Masked(replace(rows, X=classical.draw_blanks(rows.X, gaps, rng)), np.nan)
 
     def grow(weight: np.ndarray) -> tuple[np.ndarray, Any]:
         spread = data.weight(weight)
