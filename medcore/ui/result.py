@@ -134,15 +134,6 @@ def _assess(house: House, condition: Condition, facts: ModelFacts, reading: Form
     if last is not None and last.key == key:
         return last
     st.session_state.pop(state.RESULT_KEY, None)
-    limits = condition.population_limits(reading.record.values)
-    if limits and reading.missing_required:
-        withheld = Assessment(
-            prediction=clinic.withhold(house.catalog, facts.model_id, limits),
-            explanation=None,
-            most_useful_missing=None,
-            marks=reading.marks,
-        )
-        return _Kept(key=key, assessment=withheld)
     assessment = clinic.assess(
         condition.id,
         facts.model_id,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 
 from medcore.records import Field, FieldKind, PatientRecord
-from medcore.results import Interval, MissingValueGain, ModelFacts, Prediction
+from medcore.results import Interval, MissingValueGain, ModelFacts, Prediction, whole_percent
 
 __all__ = [
     "RANGE_MEANING",
@@ -15,7 +15,6 @@ __all__ = [
     "as_sentence",
     "describe_value",
     "is_too_wide",
-    "list_blanks",
     "list_words",
     "lower_first",
     "write_copy_text",
@@ -139,19 +138,8 @@ def lower_first(text: str) -> str:
     return text
 
 
-def list_blanks(fields: Iterable[Field], record: PatientRecord) -> list[str]:
-    """Return the short names of fields that were not entered, in chart order."""
-    return [lower_first(item.label) for item in fields if item.name not in record.values]
-
-
 def _whole(p: float) -> str:
-    if not math.isfinite(p):
-        return "?"
-    if p < 0.01:
-        return "< 1"
-    if p > 0.99:
-        return "> 99"
-    return str(_round(100 * p))
+    return whole_percent(p) if math.isfinite(p) else "?"
 
 
 def _round(value: float) -> int:
