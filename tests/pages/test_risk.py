@@ -153,6 +153,8 @@ def test_patient_outside_the_population_is_withheld_even_with_blanks(open_page, 
     assert "already diagnosed" in read(test)
     assert "mc-number" not in read(test)
     assert not gateway.calls
+    events = runtime.open_house().journal.events(10)
+    assert [(event.action, event.outcome) for event in events] == [("assess", "withheld")]
 
 
 @pytest.mark.parametrize("text", ["500", "-3", "abc", "1e999", "5 4", "nan3"])
