@@ -11,7 +11,11 @@
     │   │   ├── UnknownChoiceError
     │   │   ├── MissingFieldError
     │   │   └── ConflictError      two fields contradict each other
-    │   └── TableError             a file of records cannot be read at all
+    │   ├── TableError             a file of records cannot be read at all
+    │   └── ImageError             a film cannot be read
+    │       ├── UnreadableImageError   damaged, or not a picture at all
+    │       ├── UnsupportedImageError  sound, but of a kind that is not read here
+    │       └── ImageSizeError         too small to read, or too large to open
     ├── UnknownNameError           no such condition, model or recipe
     ├── ArtifactError              a model bundle must not be used
     │   ├── ManifestError          its description is unreadable or wrong
@@ -41,6 +45,8 @@ __all__ = [
     "ConflictError",
     "ExplanationError",
     "FieldError",
+    "ImageError",
+    "ImageSizeError",
     "InputError",
     "IntegrityError",
     "ManifestError",
@@ -54,6 +60,8 @@ __all__ = [
     "UnknownChoiceError",
     "UnknownNameError",
     "UnknownUnitError",
+    "UnreadableImageError",
+    "UnsupportedImageError",
     "WorkerDiedError",
     "WorkerError",
     "WorkerTimeoutError",
@@ -129,6 +137,22 @@ class ConflictError(FieldError):
 
 class TableError(InputError):
     """A file of records cannot be read at all."""
+
+
+class ImageError(InputError):
+    """A film cannot be read; the message names the file and the reason."""
+
+
+class UnreadableImageError(ImageError):
+    """The file is damaged, incomplete, or no picture at all."""
+
+
+class UnsupportedImageError(ImageError):
+    """The file is sound but of a kind that is not read here: several frames, an unknown coding, a CT."""
+
+
+class ImageSizeError(ImageError):
+    """The picture is too small to read or too large to open."""
 
 
 class UnknownNameError(MedcoreError):

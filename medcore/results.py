@@ -24,6 +24,7 @@ __all__ = [
     "Prediction",
     "Reason",
     "Response",
+    "Saliency",
     "Status",
     "count_of_100",
     "rest_of_100",
@@ -57,7 +58,8 @@ class Interval:
     """A two-sided interval ``lo <= hi`` at ``level`` (0.90 = 90 %).
 
     ``kind`` is ``"sampling"``: how far the estimate moves when the model is rebuilt from
-    resampled patients. It never claims to hold a single patient's true risk.
+    resampled patients; it never claims to hold a single patient's true risk. For films it is
+    ``"calibration_band"``: the observed rate among validation films with scores like this one (Wilson).
     """
 
     lo: float
@@ -87,7 +89,10 @@ class Applicability:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """One patient's calibrated risk. ``p_calibrated`` and ``interval`` are None when withheld."""
+    """One patient's calibrated risk. ``p_calibrated`` and ``interval`` are None when withheld.
+
+    ``probabilities`` holds one figure per class (sum 1) where a model tells several apart; else None.
+    """
 
     condition: str
     model_id: str
@@ -97,6 +102,7 @@ class Prediction:
     interval: Interval | None
     label: str | None = None
     threshold: float | None = None
+    probabilities: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         withheld = self.applicability.status is Status.WITHHELD
@@ -132,6 +138,46 @@ class Explanation:
     def worst_error(self) -> float:
         """Largest standard error of a contribution (probability units)."""
         return max(self.standard_error.values(), default=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saliency:
+    """Where in a film the score is sensitive, and whether that map passed its own checks.
+
+    Attributes
+    ----------
+    method : str
+        ``"hirescam"`` or ``"shap"``.
+    grid : tuple of rows of float
+        Coarse map over the whole film, row 0 at the top, to be enlarged bilinearly. HiResCAM: 0..1,
+        higher = raises the score more. SHAP: probability units, positive = raises the score.
+    base, p_calibrated : float
+        SHAP: score of the blurred film, and of the film; ``base + sum(grid) == p`` within its error.
+    deletion, insertion : float
+        Mean probability (0-1) while the strongest parts are blurred first, or shown first. A faithful map
+        has a low deletion and a high insertion; ``deletion_random`` and ``insertion_random`` are those of
+        random orders.
+    randomised_similarity : float
+        Rank correlation (-1..1) of the map with that of the same network with random weights; near 1 =
+        the map does not depend on what was learnt.
+    reliable : bool
+        Whether the checks were passed; if not, ``reason`` says which failed, in a reader's words.
+    sha256 : str
+        The bundle that was asked.
+    """
+
+    method: str
+    grid: tuple[tuple[float, ...], ...]
+    p_calibrated: float
+    base: float | None = None
+    deletion: float | None = None
+    insertion: float | None = None
+    deletion_random: float | None = None
+    insertion_random: float | None = None
+    randomised_similarity: float | None = None
+    reliable: bool = True
+    reason: str | None = None
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
