@@ -96,6 +96,7 @@ class FakeGateway:
         self.explanation_error, self.error = explanation_error, error
         self.calls, self.refined = [], 0
         self.failure, self.retried = None, 0
+        self.refine_error = None
 
     def ready(self):
         return self.is_ready
@@ -135,6 +136,8 @@ class FakeGateway:
 
     def refine(self, model_id, values):
         self.refined += 1
+        if self.refine_error is not None:
+            raise self.refine_error
         explanation = self.assess(model_id, values).explanation
         self.calls.pop()
         return replace(explanation, n_coalitions=1024, top_stability=0.92)

@@ -41,11 +41,29 @@ class _Part:
     facts: ModelFacts
     reading: FormReading
     assessment: Assessment
+    refine_problem: str
 
 
-def show(house: House, condition: Condition, facts: ModelFacts, reading: FormReading, assessment: Assessment) -> None:
-    """Draw the row of closed parts, the open one under it, and the model's facts line."""
-    part = _Part(house=house, condition=condition, facts=facts, reading=reading, assessment=assessment)
+def show(
+    house: House,
+    condition: Condition,
+    facts: ModelFacts,
+    reading: FormReading,
+    assessment: Assessment,
+    refine_problem: str = "",
+) -> None:
+    """Draw the row of closed parts, the open one under it, and the model's facts line.
+
+    ``refine_problem`` says why the explanation could not be checked for stability, if so.
+    """
+    part = _Part(
+        house=house,
+        condition=condition,
+        facts=facts,
+        reading=reading,
+        assessment=assessment,
+        refine_problem=refine_problem,
+    )
     scored = assessment.prediction.p_calibrated is not None
     names = list(_PARTS) if scored else [POPULATION]
     chosen = st.pills("More about this result", names, key=OPEN_KEY, label_visibility="collapsed")
@@ -156,7 +174,11 @@ def _show_stability(part: _Part) -> None:
         st.html('<p class="mc-text">There is no explanation to check.</p>')
         return
     share = explanation.top_stability
-    if share is None:
+    if part.refine_problem:
+        noise = (
+            f"Whether measurement error would change the strongest fields is not known: {escape(part.refine_problem)}"
+        )
+    elif share is None:
         noise = "Whether measurement error would change the strongest fields is being computed."
     else:
         word = "yes" if share >= 0.8 else "partly" if share >= 0.5 else "no"

@@ -33,11 +33,15 @@ _SKELETON = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
-    """The answer to one set of values, kept in the session; ``refined`` once its bars are exact."""
+    """The answer to one set of values, kept in the session.
+
+    ``refined`` once its bars are exact, or cannot be made so; ``problem`` then says why.
+    """
 
     key: tuple[object, ...]
     assessment: Assessment
     refined: bool = False
+    problem: str = ""
 
 
 def show(house: House, condition: Condition, facts: ModelFacts, reading: FormReading) -> None:
@@ -111,7 +115,7 @@ def _show_assessed(house: House, condition: Condition, facts: ModelFacts, readin
     if assessment.explanation is not None:
         notes = condition.bar_notes(reading.record.values, assessment.explanation.contributions)
         st.html(render_bars(rank_bars(assessment.explanation, view.texts.labels, view.texts.values, notes)))
-    more.show(house, condition, facts, reading, assessment)
+    more.show(house, condition, facts, reading, assessment, kept.problem)
     asked = st.session_state.get(more.OPEN_KEY) == more.STABILITY
     if asked and assessment.explanation is not None and not kept.refined:
         _refine_later(house, condition, facts, reading, kept)
@@ -157,8 +161,8 @@ def _refine_later(house: House, condition: Condition, facts: ModelFacts, reading
     if st.session_state.get(_REFINE_KEY) != kept.key:
         st.session_state[_REFINE_KEY] = kept.key
         return
-    assessment = kept.assessment
-    with contextlib.suppress(MedcoreError):  # the first bars stand
+    assessment, problem = kept.assessment, ""
+    try:
         refined = clinic.refine(
             condition.id,
             facts.model_id,
@@ -168,8 +172,10 @@ def _refine_later(house: House, condition: Condition, facts: ModelFacts, reading
             gateway=house.gateway,
         )
         assessment = replace(assessment, explanation=refined)
+    except MedcoreError as error:  # the first bars stand
+        problem = error.message
     if st.session_state.get(state.RESULT_KEY) == kept:
-        st.session_state[state.RESULT_KEY] = _Kept(key=kept.key, assessment=assessment, refined=True)
+        st.session_state[state.RESULT_KEY] = _Kept(key=kept.key, assessment=assessment, refined=True, problem=problem)
     st.rerun()
 
 

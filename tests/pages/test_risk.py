@@ -103,6 +103,17 @@ def test_bars_are_refined_once_and_only_when_their_stability_is_looked_at(open_p
     assert "1024 combinations" in read(test)
 
 
+def test_a_failed_check_of_stability_says_so_and_is_not_repeated(open_page, read):
+    gateway = fake_models.FakeGateway()
+    gateway.refine_error = WorkerDiedError("the model process ended before it answered")
+    test = fill_required(open_page(gateway=gateway)).run()
+    test.pills(key="more").set_value("Is this explanation stable?").run().run()
+    assert "is not known: the model process ended" in read(test)
+    assert "Mainly raised by" in read(test)
+    test.run()
+    assert gateway.refined == 1
+
+
 def test_sweep_draws_a_chart_with_its_caption_and_table(open_page, read):
     test = fill_required(open_page())
     test.pills(key="more").set_value("How the score reacts").run()
