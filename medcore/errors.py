@@ -12,6 +12,7 @@
     │   │   ├── MissingFieldError
     │   │   └── ConflictError      two fields contradict each other
     │   ├── TableError             a file of records cannot be read at all
+    │   ├── UnreadFilmError        the model's answer was asked for before the reader's own
     │   └── ImageError             a film cannot be read
     │       ├── UnreadableImageError   damaged, or not a picture at all
     │       ├── UnsupportedImageError  sound, but of a kind that is not read here
@@ -60,6 +61,7 @@ __all__ = [
     "UnknownChoiceError",
     "UnknownNameError",
     "UnknownUnitError",
+    "UnreadFilmError",
     "UnreadableImageError",
     "UnsupportedImageError",
     "WorkerDiedError",
@@ -137,6 +139,10 @@ class ConflictError(FieldError):
 
 class TableError(InputError):
     """A file of records cannot be read at all."""
+
+
+class UnreadFilmError(InputError):
+    """The model's answer on a film was asked for before the reader's own."""
 
 
 class ImageError(InputError):
