@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from medcore.errors import ConfigError
@@ -58,6 +58,24 @@ SETTINGS: tuple[Setting, ...] = (
         default="0",
         help="threads of the model process; 0 = as many as the machine has cores",
     ),
+    Setting(
+        name="prevalence",
+        env="MEDCORE_PREVALENCE",
+        default="",
+        help="how many of this site's films or patients have the finding: `pneumonia=0.3`, several with commas",
+    ),
+    Setting(
+        name="triage_order",
+        env="MEDCORE_TRIAGE_ORDER",
+        default="off",
+        help="`on` lets readers list unread films by the model's score: the order only, never a number",
+    ),
+    Setting(
+        name="film_memory_mb",
+        env="MEDCORE_FILM_MEMORY_MB",
+        default="2000",
+        help="most memory that the open films of all readers together may take, megabytes",
+    ),
 )
 
 
@@ -70,6 +88,9 @@ class Settings:
     training_data_dir: Path
     model_timeout_s: float
     threads: int
+    prevalence: Mapping[str, float] = field(default_factory=dict)
+    triage_order: bool = False
+    film_memory_mb: int = 2000
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -88,6 +109,9 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         training_data_dir=Path(raw["training_data_dir"]).expanduser(),
         model_timeout_s=_parse_number("model_timeout_s", raw["model_timeout_s"], lowest=1.0),
         threads=int(_parse_number("threads", raw["threads"], lowest=0.0)),
+        prevalence=_parse_prevalence(raw["prevalence"]),
+        triage_order=_parse_switch("triage_order", raw["triage_order"]),
+        film_memory_mb=int(_parse_number("film_memory_mb", raw["film_memory_mb"], lowest=1.0)),
     )
 
 
@@ -103,3 +127,28 @@ def _parse_number(name: str, text: str, *, lowest: float) -> float:
             value=text,
         )
     return value
+
+
+def _parse_prevalence(text: str) -> dict[str, float]:
+    """Read ``"pneumonia=0.3, breast_cancer=0.1"``."""
+    table: dict[str, float] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        name, _, number = (part.strip() for part in entry.partition("="))
+        try:
+            value = float(number)
+        except ValueError:
+            value = float("nan")
+        if not name or not 0.0 < value < 1.0:
+            raise ConfigError(
+                f"setting prevalence has the entry {entry!r}, expected a name and a fraction like pneumonia=0.3",
+                field="prevalence",
+                value=entry,
+            )
+        table[name] = value
+    return table
+
+
+def _parse_switch(name: str, text: str) -> bool:
+    if text.strip().lower() not in ("on", "off"):
+        raise ConfigError(f"setting {name} is {text!r}, expected on or off", field=name, value=text)
+    return text.strip().lower() == "on"
