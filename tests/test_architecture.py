@@ -32,7 +32,7 @@ ALLOWED = {
         *BASE, "records", "encoding", "workers", "datasets", "conditions", "imaging", "models", "registry",
         "inference", "explain", "api", "evaluation", "journal", "access", "figures", "reports",
     },
-    "ui": {*BASE, "services", "figures", "records"},
+    "ui": {*BASE, "services", "figures", "records", "imaging.radiograph"},
     "cli": {*BASE, "services", "conditions", "registry", "ui.server"},
     "": {"errors", "api"},
 }  # fmt: skip

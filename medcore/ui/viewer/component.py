@@ -1,0 +1,132 @@
+"""The viewer on the page: one visible component, and one invisible carrier per packet of pixels.
+
+A film's pixels travel once per session. The page remembers which packets it has sent; a browser that
+misses one (its memory is bounded, and a run of the page can be overtaken before it is drawn) asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from medcore.ui.viewer.events import ViewerEvents, merge_events, parse_event
+from medcore.ui.viewer.film import ViewerFilm
+from medcore.ui.viewer.payload import describe_film, pack_film, pack_tensor
+
+__all__ = ["read_script", "show"]
+
+_FOLDER = Path(__file__).parent
+_SCRIPTS = ("store", "lut", "raster", "geometry", "heat", "keys", "pane", "viewer")
+_CARRIER_JS = """
+const KEY = Symbol.for("medcore.viewer.packets");
+export default function ({ data }) {
+  const packets = (globalThis[KEY] ??= { waiting: [], take: null });
+  packets.waiting.push(data);
+  packets.take?.();
+}
+"""
+_EVENTS = ("reading", "verdict", "step", "heat", "need")
+
+
+@dataclass(slots=True)
+class _Link:
+    """What one session knows of its browser: packets sent, keys not yet handed out, the newest key."""
+
+    sent: set[tuple[str, str]] = field(default_factory=set)
+    events: list[ViewerEvents] = field(default_factory=list)
+    last_seq: int = 0
+
+
+@cache
+def read_script() -> str:
+    """Return the viewer's script: its files in order, without the line that exports it."""
+    return "\n".join((_FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
+
+
+def show(
+    film: ViewerFilm,
+    *,
+    key: str,
+    height: int = 690,
+    preload: Sequence[ViewerFilm] = (),
+    on_event: Callable[[ViewerEvents], None] | None = None,
+) -> ViewerEvents:
+    """Show ``film`` and return the keys pressed since the last run.
+
+    Parameters
+    ----------
+    key
+        Names this viewer on the page and in the session.
+    height
+        Of the whole viewer, in CSS pixels.
+    preload
+        Films likely to be wanted next: their pixels are sent after those of ``film``, so that they appear at once.
+    on_event
+        Called with every key before the page runs, each once and in order. Streamlit may overtake a run at any
+        of its commands: a page that must not lose a key pressed in a hurry takes it here, and what ``show``
+        returns is then always empty.
+    """
+    link: _Link = st.session_state.setdefault(f"{key}-link", _Link())
+    due = [packet for packet in _list_packets(film, preload) if packet[:2] not in link.sent]
+    data = {
+        "film": describe_film(film),
+        "prior": None if film.prior is None else describe_film(film.prior),
+        "height": height,
+        "coming": [f"{kind}:{film_id}" for kind, film_id, _pack in due],
+    }
+    callbacks = {f"on_{name}_change": partial(_note_event, key, name, on_event) for name in _EVENTS}
+    viewer, carrier = _declare(st.components.v2.component)
+    with st.container(key=f"{key}-frame", gap=None):
+        viewer(key=key, data=data, height="content", **callbacks)
+        for kind, film_id, pack in due:
+            carrier(key=f"{key}-{kind}-{film_id}", data=pack(), height="content", width="content")
+            link.sent.add((kind, film_id))
+    events, link.events = link.events, []
+    return merge_events(events)
+
+
+@cache
+def _declare(component: Callable[..., Any]) -> tuple[Any, Any]:
+    viewer = component(
+        "medcore_viewer",
+        html=(_FOLDER / "viewer.html").read_text(encoding="utf-8"),
+        css=(_FOLDER / "viewer.css").read_text(encoding="utf-8"),
+        js=f"{read_script()}\nexport default mountViewer;\n",
+    )
+    return viewer, component("medcore_viewer_carrier", js=_CARRIER_JS)
+
+
+def _list_packets(film: ViewerFilm, preload: Iterable[ViewerFilm]) -> Iterator[tuple[str, str, Callable[[], bytes]]]:
+    """Yield kind, film name and packing of what the browser needs, the most urgent first, none twice."""
+    seen = set()
+    for one in (film, film.prior, *preload):
+        if one is None:
+            continue
+        kinds = [("film", pack_film)] + ([("tensor", pack_tensor)] if one.tensor is not None else [])
+        for kind, pack in kinds:
+            if (kind, one.film_id) not in seen:
+                seen.add((kind, one.film_id))
+                yield kind, one.film_id, partial(pack, one)
+
+
+def _note_event(key: str, name: str, on_event: Callable[[ViewerEvents], None] | None) -> None:
+    """Take one event from the browser; one that comes again after an overtaken run is known by its number."""
+    value = st.session_state[key].get(name)
+    link: _Link = st.session_state.setdefault(f"{key}-link", _Link())
+    if name == "need":
+        if isinstance(value, dict):
+            link.sent.discard((str(value.get("kind")), str(value.get("film_id"))))
+        return
+    event = parse_event(name, value)
+    if event is None or event.seq <= link.last_seq:
+        return
+    if on_event is None:
+        link.events.append(event)
+    else:
+        on_event(event)
+    link.last_seq = event.seq
