@@ -28,7 +28,10 @@ __all__ = [
 ]
 
 CAUTION_CODES = frozenset(
-    {"age_unknown", "view_unknown", "modality_unknown", "body_part_unknown", "no_header", "burned_in", "phantom"}
+    {
+        *("age_unknown", "view_unknown", "modality_unknown", "body_part_unknown", "no_header", "burned_in"),
+        *("phantom", "unusual", "mirrored"),
+    }
 )
 """Codes that let a score stand, with a caution beside it."""
 

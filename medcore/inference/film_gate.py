@@ -55,10 +55,10 @@ _RIGHTED = 1.3
 _MEASURES = ("layout", "texture", "features", "direction")
 _GRID = np.linspace(0.0, 0.99, 100)
 _TEXTS = {
-    "left": "The film seems to lie on its side (turned to the left): turn it upright.",
-    "right": "The film seems to lie on its side (turned to the right): turn it upright.",
-    "down": "The film seems to be upside down: turn it upright.",
-    "inverted": "The film seems to be inverted (bone dark, air bright): load it with bone bright.",
+    "left": "the film seems to lie on its side, its top to the left",
+    "right": "the film seems to lie on its side, its top to the right",
+    "down": "the film seems to be upside down",
+    "inverted": "black and white seem to be exchanged",
 }
 
 
@@ -238,10 +238,10 @@ class FilmGate:
         if worst > 1.0:
             reasons.append(turned or self._strange(worst))
         elif worst > self.caution:
-            text = "This film is unusual for the study: almost all of its films are less so."
+            text = "an unusual film: almost all of the study's films are less so"
             reasons.append(Reason(code="unusual", text=text))
         if mirrored and turned is None and self._fits(film[:, :, ::-1]):
-            text = "The film seems to be mirrored, or the heart lies on the right: check the side marker."
+            text = "the film seems to be mirrored, or the heart lies on the right: check the side marker"
             reasons.append(Reason(code="mirrored", text=text))
         return tuple(reasons)
 
@@ -261,8 +261,8 @@ class FilmGate:
     @staticmethod
     def _strange(worst: float) -> Reason:
         if worst > _NOT_CHEST:
-            return Reason(code="not_chest", text="This does not look like a whole frontal chest film.")
-        return Reason(code="distance", text="This film is less like the study's films than almost all of them.")
+            return Reason(code="not_chest", text="this does not look like a whole frontal chest film")
+        return Reason(code="distance", text="less like the study's films than almost all of them are")
 
     def _check_shapes(self) -> None:
         d = self.feature_means.shape[-1]
