@@ -16,7 +16,7 @@ ALLOWED = {
     "encoding": {"errors", "records"},
     "workers": {"errors", "config"},
     "datasets": {"errors", "config", "records"},
-    "conditions": {"errors", "records", "results", "datasets"},
+    "conditions": {"errors", "records", "results", "datasets", "imaging.quality"},
     "imaging": {*BASE, "workers"},
     "evaluation": {"errors", "results"},
     "models": {*BASE, "records", "encoding", "datasets", "imaging", "evaluation", "inference.calibrator"},

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from medcore.conditions.catalog import CONDITION_MODULES, find_condition, list_conditions
+from medcore.conditions.catalog import CONDITION_MODULES, find_condition, list_conditions, list_film_conditions
 from medcore.config import read_settings
 from medcore.errors import InputError, MedcoreError, UnknownNameError
 from medcore.inference.eligibility import find_reasons
@@ -40,7 +40,9 @@ def read(condition, values, units=None):
 
 
 def test_table_and_declarations_agree():
-    assert [condition.id for condition in CONDITIONS] == list(CONDITION_MODULES)
+    declared = [*CONDITIONS, *list_film_conditions()]
+    assert {condition.id for condition in declared} == set(CONDITION_MODULES)
+    assert len(declared) == len(CONDITION_MODULES)
 
 
 def test_names_and_aliases_find_their_condition(condition):
@@ -49,7 +51,8 @@ def test_names_and_aliases_find_their_condition(condition):
 
 
 def test_no_alias_is_claimed_twice():
-    names = [name for condition in CONDITIONS for name in (condition.id, *condition.aliases)]
+    declared = (*CONDITIONS, *list_film_conditions())
+    names = [name for condition in declared for name in (condition.id, *condition.aliases)]
     assert len(names) == len(set(names))
 
 
