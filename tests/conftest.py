@@ -61,3 +61,20 @@ def shelf(tmp_path_factory):
         shelf = bundles_fixture.build_shelf(folder)
         done.touch()
         return shelf
+
+
+@pytest.fixture(scope="session")
+def film_models(tmp_path_factory):
+    """Folder with one small real film bundle (``film_bundle.MODEL_ID``), trained once on made-up films; read only."""
+    import film_bundle
+
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    folder, done = root / "film_models", root / "film_models.done"
+    with (root / "film_models.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            film_bundle.write_film_bundle(folder)
+            done.touch()
+    return folder

@@ -46,6 +46,7 @@ _FEATURE_PARTS = 64
 _TEXTURE_FILMS = 1000
 _BANDS = (1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 18.0, 27.0, 40.0)
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+_GREYS = 255
 _LEAST_SD = 0.02
 _RIDGE = 1e-3
 _SHRINK = 0.02
@@ -180,16 +181,21 @@ class FilmGate:
 
     def judge(self, features: np.ndarray, tensors: np.ndarray) -> tuple[tuple[Reason, ...], ...]:
         """Judge many films, shapes (n, d) and (n, size, size), as :meth:`reasons`."""
+        return self.examine(features, tensors)[0]
+
+    def percentiles(self, features: np.ndarray, tensors: np.ndarray) -> np.ndarray:
+        """Return the share (0-100) of good validation films that are less strange, shape (n,); at most 99."""
+        return self.examine(features, tensors)[1]
+
+    def examine(self, features: np.ndarray, tensors: np.ndarray) -> tuple[tuple[tuple[Reason, ...], ...], np.ndarray]:
+        """Return :meth:`judge` and :meth:`percentiles` of the same films together."""
         tensors = np.asarray(tensors)
         thumbs = _thumbs(tensors)
         strange = self._strangeness(thumbs, features, tensors)
         mirrored = self._rule(self.mirror, thumbs) < self.mirror_limit
-        return tuple(self._reasons_of(strange[i], bool(mirrored[i]), tensors[i : i + 1]) for i in range(len(thumbs)))
-
-    def percentiles(self, features: np.ndarray, tensors: np.ndarray) -> np.ndarray:
-        """Return the share (0-100) of good validation films that are less strange, shape (n,); at most 99."""
-        worst = self._strangeness(_thumbs(tensors), features, tensors).max(axis=1)
-        return 100.0 * np.interp(worst, self.quantiles, _GRID)
+        percentiles = 100.0 * np.interp(strange.max(axis=1), self.quantiles, _GRID)
+        reasons = tuple(self._reasons_of(strange[i], bool(mirrored[i]), tensors[i : i + 1]) for i in range(len(thumbs)))
+        return reasons, percentiles
 
     def measure(self, features: np.ndarray, tensors: np.ndarray) -> dict[str, np.ndarray]:
         """Return each measure on the common scale (0 = middle film, 1 = limit), by name, each of shape (n,)."""
@@ -415,12 +421,13 @@ def _texture(tensors: np.ndarray, thumbs: np.ndarray) -> np.ndarray:
     Rings end at 40 cycles per film: finer detail depends on how a file was made smaller or compressed.
     """
     tensors = np.asarray(tensors, dtype=np.float32)
-    flat = np.sort(_flat(tensors), axis=1)
-    grey = flat[:, [round(q * (flat.shape[1] - 1)) for q in _QUANTILES]].astype(np.float64)
     symmetry = (thumbs * thumbs[:, :, ::-1]).mean(axis=(1, 2))
     window, ring = _rings(tensors.shape[-1])
+    grey = np.empty((len(tensors), len(_QUANTILES)))
     power = np.empty((len(tensors), len(_BANDS) - 1))
     for i, film in enumerate(tensors):
+        counts = np.bincount((film * _GREYS + 0.5).astype(np.int64).ravel(), minlength=_GREYS + 1)
+        grey[i] = np.searchsorted(counts.cumsum(), np.multiply(_QUANTILES, film.size)) / _GREYS
         found = np.abs(np.fft.rfft2((film - film.mean()) * window)) ** 2
         power[i] = np.bincount(ring, found.ravel(), minlength=len(_BANDS) + 1)[1:-1]
     share = power / np.maximum(power.sum(axis=1, keepdims=True), 1e-9)

@@ -25,12 +25,23 @@ from medcore.registry.manifest import MANIFEST_NAME, Manifest, read_manifest
 
 __all__ = ["SealedBundle", "load_keras", "load_skops", "open_bundle", "write_bundle"]
 
-_ALLOWED_KERAS_CLASSES = frozenset({"Add", "DTypePolicy", "Functional", "InputLayer"})
+_ALLOWED_KERAS_CLASSES = {
+    "keras": frozenset({"Add", "DTypePolicy", "Functional", "InputLayer"}),
+    "keras-image": frozenset(
+        {
+            *("Activation", "Add", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv2D", "DTypePolicy"),
+            *("Dense", "DepthwiseConv2D", "Dropout", "Flatten", "Functional", "GlobalAveragePooling2D", "InputLayer"),
+            *("MaxPooling2D", "ReLU", "Rescaling", "ZeroPadding2D"),
+        }
+    ),
+}
+"""Kind of bundle -> what its model may be made of beside our own layers."""
 _KERAS_TENSOR = "__keras_tensor__"  # an edge of the graph: shape and type, nothing is built from a class
 _ALLOWED_KERAS_MODULES = ("keras", "keras.layers", "keras.src.models.functional", "keras.models")
 _KERAS_MEMBERS = frozenset({"metadata.json", "config.json", "model.weights.h5"})
 _TRUSTED_SKOPS = ["sklearn.tree._tree.Tree"]
 _MAX_FILE_BYTES = 40_000_000
+_MAX_BUNDLE_BYTES = {"keras-image": 25_000_000}
 _MAX_UNPACKED_BYTES = 200_000_000
 _MAX_WEIGHT_NODES = 10_000
 _UNREADABLE = (
@@ -104,8 +115,12 @@ def open_bundle(folder: Path) -> SealedBundle:
     bundle = SealedBundle(folder=folder, manifest=read_manifest(folder))
     if folder.name != bundle.manifest.id:
         raise ManifestError(f"{folder.name}: the folder holds a bundle named {bundle.manifest.id!r}")
-    for name in bundle.manifest.files:
-        bundle.read_bytes(name)
+    n_bytes = sum(len(bundle.read_bytes(name)) for name in bundle.manifest.files)
+    largest = _MAX_BUNDLE_BYTES.get(bundle.manifest.kind)
+    if largest is not None and n_bytes > largest:
+        raise IntegrityError(
+            f"{folder.name}: the bundle weighs {n_bytes / 1e6:.1f} MB, a model for films may weigh {largest / 1e6:g} MB"
+        )
     return bundle
 
 
@@ -132,7 +147,7 @@ def load_keras(bundle: SealedBundle, name: str = "model.keras") -> Any:
         Unexpected archive members, a class that is not on the list, or weights that are not finite.
     """
     data = bundle.read_bytes(name)
-    _check_keras_archive(data, bundle.manifest.id)
+    _check_keras_archive(data, bundle.manifest)
     import keras
 
     from medcore.models import layers
@@ -200,7 +215,8 @@ def _check_members(data: bytes, name: str, bundle_id: str, expected: Collection[
         raise IntegrityError(f"{bundle_id}: {name} unpacks to more than a bundle may hold")
 
 
-def _check_keras_archive(data: bytes, bundle_id: str) -> None:
+def _check_keras_archive(data: bytes, manifest: Manifest) -> None:
+    bundle_id, allowed = manifest.id, _ALLOWED_KERAS_CLASSES.get(manifest.kind, frozenset())
     try:
         _check_members(data, "model.keras", bundle_id, _KERAS_MEMBERS)
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -210,7 +226,7 @@ def _check_keras_archive(data: bytes, bundle_id: str) -> None:
     except _UNREADABLE as error:
         raise IntegrityError(f"{bundle_id}: model.keras is not a complete Keras file") from error
     for class_name, module, registered in wanted:
-        if not _is_allowed(class_name, module, registered):
+        if not _is_allowed(class_name, module, registered, allowed):
             raise IntegrityError(f"{bundle_id}: model.keras wants the layer {class_name!r}, which is not allowed")
     try:
         _check_weights(weights, bundle_id)
@@ -248,14 +264,14 @@ def _check_array(item: Any, n_bytes: int, bundle_id: str) -> None:
         raise IntegrityError(f"{bundle_id}: the model has weights that are not finite numbers")
 
 
-def _is_allowed(class_name: str, module: str, registered: str) -> bool:
+def _is_allowed(class_name: str, module: str, registered: str, allowed: Collection[str]) -> bool:
     from medcore.models import layer_names
 
     if ">" in registered:
         return class_name in layer_names.NAMES and registered == f"{layer_names.PACKAGE}>{class_name}"
     if module == "keras.initializers" or (class_name == _KERAS_TENSOR and not module):
         return True
-    return class_name in _ALLOWED_KERAS_CLASSES and module in _ALLOWED_KERAS_MODULES
+    return class_name in allowed and module in _ALLOWED_KERAS_MODULES
 
 
 def _named_classes(node: Any) -> Iterator[tuple[str, str, str]]:

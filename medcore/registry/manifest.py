@@ -32,7 +32,8 @@ class Manifest:
     Attributes
     ----------
     kind : str
-        ``keras`` (``model.keras``) or ``skops`` (``model.skops``).
+        ``keras`` (``model.keras``) or ``skops`` (``model.skops``) on a table's fields; ``keras-image``
+        (``model.keras``) on films, whose ``schema``, ``encoding`` and ``studied`` are empty.
     schema : list of dict
         Every input field with unit, ranges and choices, in the order of the model's columns.
     encoding : list of dict
