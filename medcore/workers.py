@@ -68,6 +68,7 @@ class Limits:
     request (None = no bound); ``niceness`` is added to the child's own. ``request_s`` is the
     longest one request may run, ``start_s`` the longest a start may take, both in wall-clock
     seconds; ``queue_size`` the most requests that may wait; ``answer_bytes`` the largest answer.
+    After ``recycle_after`` requests a fresh child takes over (None = never).
     """
 
     memory_bytes: int | None = None
@@ -77,6 +78,7 @@ class Limits:
     start_s: float = 180.0
     queue_size: int = 64
     answer_bytes: int = 512 * 1024 * 1024
+    recycle_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,7 +298,7 @@ class Worker:
             while (job := self._next_job(child)) is not None:
                 child.answer(job)
                 answered += 1
-                if not child.alive():
+                if not child.alive() or answered == self.limits.recycle_after:
                     break
         except MedcoreError as error:
             _log.warning("%s stopped: %s", self.name, type(error).__name__)

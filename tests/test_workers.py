@@ -149,6 +149,16 @@ def test_niceness():
         assert worker.request("nice")[0] == {"nice": os.nice(0) + 5}
 
 
+def test_a_fresh_child_takes_over_after_a_while():
+    with make(recycle_after=2) as worker:
+        worker.request("echo")
+        first = worker.pid
+        worker.request("echo")
+        assert wait_gone(first)
+        assert worker.request("echo", {"next": 1}) == ({"next": 1}, [])
+        assert worker.pid not in {first, None}
+
+
 def test_an_answer_over_its_size_is_refused():
     with make(answer_bytes=1000) as worker:
         with pytest.raises(WorkerDiedError):

@@ -37,7 +37,7 @@ CAUTION_CODES = frozenset(
 
 WITHHOLDING_CODES = frozenset(
     {
-        *("age", "view", "modality", "body_part", "colour", "size", "blank", "exposure", "inverted"),
+        *("age", "view", "modality", "body_part", "species", "colour", "size", "blank", "exposure", "inverted"),
         *("distance", "orientation", "not_chest"),
     }
 )
@@ -155,6 +155,8 @@ def _judge_picture(film: Radiograph) -> list[Reason]:
         reasons.append(Reason(code="phantom", text="a synthetic picture drawn by code, not a patient"))
     if film.photometric == "RGB":
         reasons.append(Reason(code="colour", text="a colour picture, not a radiograph"))
+    if film.animal:
+        reasons.append(Reason(code="species", text="the header says that the patient is an animal"))
     if min(film.shape) < _SMALLEST_SIDE_PX:
         rows, columns = film.shape
         reasons.append(Reason(code="size", text=f"only {columns} x {rows} pixels: too coarse to judge"))

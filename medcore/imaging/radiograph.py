@@ -60,8 +60,9 @@ class Radiograph:
     Attributes
     ----------
     stored : array of uint16, shape (rows, columns)
-        Values after the modality LUT, shifted to start at or above 0, in MONOCHROME2 sense: higher =
-        brighter. Read-only, C order, row 0 at the top.
+        Values after the modality LUT table, shifted to start at or above 0, in MONOCHROME2 sense: higher =
+        brighter. A linear rescale is carried by the windows, not by the values. Read-only, C order, row 0 at
+        the top.
     bits : int
         Every value is below ``2 ** bits`` (1-16).
     windows : tuple of Window
@@ -72,11 +73,14 @@ class Radiograph:
         Distance of pixel centres in millimetres. ``spacing_at`` says where it holds: ``"detector"``
         (magnified, for most films) or ``"patient"``; None when unknown.
     photometric : str
-        The interpretation the file declares, before inversion: ``MONOCHROME1``, ``MONOCHROME2`` or ``RGB``.
+        What the file declares, before inversion: ``MONOCHROME1`` or ``MONOCHROME2``; ``RGB`` for a real colour
+        picture, which is held as luminance.
     view, body_part, age_years, sex, laterality, modality
         From the header; None when it does not say. ``sex`` is ``"F"``, ``"M"`` or None.
     burned_in : bool or None
         Whether the header says that words are burned into the pixels; None when it does not say.
+    animal : bool
+        Whether the header says that the patient is an animal.
     acquired_on : datetime.date or None
         Day of the film, kept in memory only, to put a prior beside the current film.
     instance_key, study_key, patient_key : str
@@ -108,6 +112,7 @@ class Radiograph:
     sex: str | None = None
     laterality: str | None = None
     burned_in: bool | None = None
+    animal: bool = False
     acquired_on: dt.date | None = None
     instance_key: str = ""
     study_key: str = ""

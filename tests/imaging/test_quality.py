@@ -49,6 +49,7 @@ def test_a_film_inside_the_limits_has_nothing_against_it():
         ({"view": View.OTHER}, "view", "the header says not a frontal view; the model knows frontal views"),
         ({"modality": "CT"}, "modality", "the header says CT; the model knows plain radiographs"),
         ({"body_part": "HAND"}, "body_part", "the header says hand; the model knows chest films"),
+        ({"animal": True}, "species", "the header says that the patient is an animal"),
         ({"photometric": "RGB"}, "colour", "a colour picture, not a radiograph"),
         ({"stored": np.zeros((400, 90))}, "size", "only 90 x 400 pixels: too coarse to judge"),
     ],
