@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+from medcore.config import read_settings
 from medcore.errors import UnknownNameError
 from medcore.journal import Journal
 from medcore.records import FieldKind
@@ -20,6 +21,7 @@ from medcore.results import (
 )
 from medcore.services.gateway import ModelAnswer
 from medcore.services.house import DefaultChoice, House, find_condition, list_conditions
+from medcore.services.worklist import FilmMemory
 
 SHA = "ab12cd" + "0" * 58
 CARD = "# Made-up model\n\n## Purpose\nTests only.\n\n## Population\nNobody.\n"
@@ -179,12 +181,14 @@ class FakeGateway:
         )
 
 
-def make_house(folder, *, catalog=None, gateway=None):
+def make_house(folder, *, catalog=None, gateway=None, reader=None, environ=None):
     return House(
-        settings=None,
+        settings=read_settings(environ or {}),
         catalog=catalog or FakeCatalog(),
         journal=Journal(folder),
         gateway=gateway or FakeGateway(),
+        reader=reader,
+        film_memory=FilmMemory(200),
         actor="local:test",
     )
 

@@ -1,4 +1,4 @@
-"""The parts every use case needs, opened together: settings, shelf of models, journal and model process.
+"""The parts every use case needs, opened together: settings, shelf of models, journal, model process, film reader.
 
 Also the one place from which the pages learn which clinical questions there are.
 """
@@ -8,39 +8,50 @@ from __future__ import annotations
 import getpass
 from dataclasses import dataclass
 
-from medcore.conditions.catalog import find_condition, list_conditions
+from medcore.conditions.catalog import find_condition, find_film_condition, list_conditions, list_film_conditions
 from medcore.conditions.condition import Condition, Example
+from medcore.conditions.film_condition import FilmCondition
 from medcore.config import Settings, read_settings
+from medcore.imaging.reader import FilmReader
 from medcore.journal import Journal
 from medcore.registry import Catalog, DefaultChoice
 from medcore.services.gateway import Gateway
 from medcore.services.model_child import ChildGateway
+from medcore.services.worklist import FilmMemory, FilmSource
 
 __all__ = [
     "Catalog",
     "Condition",
     "DefaultChoice",
     "Example",
+    "FilmCondition",
     "House",
     "build_house",
     "find_condition",
+    "find_film_condition",
     "list_conditions",
+    "list_film_conditions",
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """The process-wide parts a page hands to a service. Holds nothing about a patient."""
+    """The process-wide parts a page hands to a service. Holds nothing about a patient.
+
+    ``film_memory`` is what all open films together may take; ``reader`` opens them in a helper process.
+    """
 
     settings: Settings
     catalog: Catalog
     journal: Journal
     gateway: Gateway
+    reader: FilmSource
+    film_memory: FilmMemory
     actor: str
 
 
 def build_house(settings: Settings | None = None) -> House:
-    """Open all parts; the model process is not started yet.
+    """Open all parts; neither the model process nor the film reader is started yet.
 
     Raises
     ------
@@ -53,5 +64,7 @@ def build_house(settings: Settings | None = None) -> House:
         catalog=Catalog(settings.models_dir),
         journal=Journal(settings.data_dir),
         gateway=ChildGateway(settings.models_dir, threads=settings.threads, timeout_s=settings.model_timeout_s),
+        reader=FilmReader(),
+        film_memory=FilmMemory(settings.film_memory_mb),
         actor=f"local:{getpass.getuser()}",
     )
