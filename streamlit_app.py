@@ -15,6 +15,7 @@ if runtime.exists():
     nav = st.navigation(
         [
             st.Page("pages/clinical/risk.py", title="Risk", url_path="risk", default=True),
+            st.Page("pages/clinical/xray.py", title="X-ray", url_path="xray"),
             st.Page("pages/governance/models.py", title="Models", url_path="models"),
         ],
         position="top",

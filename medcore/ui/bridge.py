@@ -18,12 +18,13 @@ _HTML = """
 <div class="mc-live" role="status" aria-live="polite"></div>
 """
 _CSS = """
-button { font: inherit; font-size: 14px; color: #0B5CAD; background: #fff; border: 1px solid #C3CBD6;
+button { font: inherit; font-size: 14px; color: var(--mc-accent, #0B5CAD); background: var(--mc-paper, #fff);
+  border: 1px solid var(--mc-line, #C3CBD6);
   border-radius: 4px; height: 32px; padding: 0 10px; cursor: pointer; }
-button:hover { border-color: #0B5CAD; }
-button:focus-visible { outline: 2px solid #0B5CAD; outline-offset: 2px; }
-kbd { font: inherit; font-size: 13px; color: #566173; margin-left: 6px; }
-.mc-done { font-size: 14px; color: #566173; margin-right: 8px; }
+button:hover { border-color: var(--mc-accent, #0B5CAD); }
+button:focus-visible { outline: 2px solid var(--mc-accent, #0B5CAD); outline-offset: 2px; }
+kbd { font: inherit; font-size: 13px; color: var(--mc-quiet, #566173); margin-left: 6px; }
+.mc-done { font-size: 14px; color: var(--mc-quiet, #566173); margin-right: 8px; }
 .mc-live { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 """
 _JS = """
@@ -80,6 +81,8 @@ export default function (component) {
     setTimeout(() => find(".st-key-facts")?.scrollIntoView({ block: "nearest" }), 400);
   }
   root.medcoreOpened = data.opened;
+  // Streamlit calls this on every run, and what it returns only when the component leaves the page.
+  if (root.medcoreKeys) document.removeEventListener("keydown", root.medcoreKeys, true);
   const onKey = (event) => {
     if (!event.altKey || event.ctrlKey || event.metaKey) return;
     if (event.code === "KeyP") find(".st-key-paste input")?.focus();
@@ -89,8 +92,9 @@ export default function (component) {
     event.preventDefault();
     event.stopPropagation();
   };
+  root.medcoreKeys = onKey;
   document.addEventListener("keydown", onKey, true);
-  return () => document.removeEventListener("keydown", onKey, true);
+  return () => document.removeEventListener("keydown", root.medcoreKeys, true);
 }
 """
 

@@ -9,10 +9,10 @@ import streamlit as st
 
 from medcore.errors import MedcoreError
 from medcore.results import ModelFacts
-from medcore.services.house import Condition, House
+from medcore.services.house import Condition, FilmCondition, House
 from medcore.ui import runtime
 
-__all__ = ["find_model", "open_house", "stop_with"]
+__all__ = ["find_film_model", "find_model", "open_house", "stop_with"]
 
 
 def open_house() -> House:
@@ -32,6 +32,14 @@ def find_model(house: House, condition: Condition) -> ModelFacts:
     except MedcoreError as error:
         problems = [f"{name}: {problem.message}" for name, problem in house.catalog.problems.items()]
         stop_with("No model for this question", error.message, problems)
+
+
+def find_film_model(house: House, condition: FilmCondition) -> ModelFacts | None:
+    """Return the model the question about films uses; None without one: films open all the same."""
+    try:
+        return house.catalog.default(condition.id)
+    except MedcoreError:
+        return None
 
 
 def stop_with(title: str, message: str, details: list[str] | None = None) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from typing import TYPE_CHECKING
@@ -11,7 +12,16 @@ from medcore.errors import MedcoreError
 if TYPE_CHECKING:
     from medcore.services.house import House
 
-__all__ = ["close", "explain_failure", "model_state", "open_house", "retry_models", "start_models", "use"]
+__all__ = [
+    "close",
+    "explain_failure",
+    "model_state",
+    "open_house",
+    "retry_models",
+    "start_models",
+    "start_reader",
+    "use",
+]
 
 _log = logging.getLogger(__name__)
 _lock = threading.RLock()
@@ -56,12 +66,20 @@ def start_models() -> None:
         _log.error("the model process did not start: %s", error.code)
 
 
+def start_reader() -> None:
+    """Start the process that opens films unless it is started already; returns at once."""
+    with contextlib.suppress(MedcoreError):  # the first film says why
+        start = getattr(open_house().reader, "start", None)
+        if start is not None:
+            start()
+
+
 def close() -> None:
-    """Stop the model process and close the journal, if they were opened."""
+    """Stop the helper processes and close the journal, if they were opened."""
     with _lock:
         house = _house
         use(None)
-    for part in (house.gateway, house.journal) if house else ():
+    for part in (house.gateway, house.reader, house.journal) if house else ():
         closer = getattr(part, "close", None)
         if closer is not None:
             closer()

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import streamlit as st
 
-__all__ = ["ICON", "apply", "title"]
+__all__ = ["ICON", "apply", "darken", "title"]
 
 _ASSETS = Path(__file__).resolve().parents[2] / "assets"
 ICON = str(_ASSETS / "logo.svg")
 
 
 @cache
-def _read_css() -> str:
-    return f"<style>{(_ASSETS / 'css' / 'medcore.css').read_text(encoding='utf-8')}</style>"
+def _read_css(name: str = "medcore") -> str:
+    return f"<style>{(_ASSETS / 'css' / f'{name}.css').read_text(encoding='utf-8')}</style>"
 
 
 def title(text: str) -> None:
@@ -28,3 +28,8 @@ def apply() -> None:
     """Put the name into the top bar and the style sheet on the page."""
     st.logo(ICON, size="small")
     st.html(_read_css())
+
+
+def darken() -> None:
+    """Make this page dark, for a reading room."""
+    st.html(_read_css("xray"))
