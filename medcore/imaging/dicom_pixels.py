@@ -77,6 +77,7 @@ class _Layout:
     high_bit: int
     signed: bool
     planar: int
+    vr: str
 
 
 def name_syntax(transfer_syntax: str) -> str:
@@ -139,6 +140,7 @@ def _check_layout(kept: Dataset) -> _Layout:
         high_bit=int(read_number(kept, "HighBit") or (read_number(kept, "BitsStored") or 0) - 1),
         signed=read_number(kept, "PixelRepresentation") == 1,
         planar=int(read_number(kept, "PlanarConfiguration") or 0),
+        vr=kept["PixelData"].VR if "PixelData" in kept else "",
     )
     _check_colours(layout)
     _check_depth(layout)
@@ -225,7 +227,7 @@ def _run_decoder(data: bytes, transfer_syntax: str, syntax: _Syntax, layout: _La
         pixel_representation=int(layout.signed),
         planar_configuration=layout.planar,
         pixel_keyword="PixelData",
-        pixel_vr="OB" if layout.allocated == 8 else "OW",
+        pixel_vr=layout.vr if layout.vr in {"OB", "OW"} else "OW",
     )
     expected = (layout.rows, layout.columns, 3)[: 2 if layout.samples == 1 else 3]
     if array.shape != expected:
