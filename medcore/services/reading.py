@@ -36,6 +36,7 @@ __all__ = [
     "OwnReading",
     "Stage",
     "Verdict",
+    "can_be_seen",
     "judge",
     "make_sample",
     "new_case",
@@ -337,6 +338,13 @@ def see(desk: Desk, case: FilmCase, method: str = "hirescam") -> FilmCase:
     outcome = saliency.code if isinstance(saliency, MedcoreError) else "explained"
     _record(desk, "explain_film", outcome, case, answer)
     return replace(case, _saliency=saliency)
+
+
+def can_be_seen(case: FilmCase) -> bool:
+    """Whether a heat map may be computed and is not there: a read film with a number, not tried yet."""
+    answer = case._answer
+    scored = answer is not None and answer.p_calibrated is not None
+    return scored and case.reading is not None and case._saliency is None
 
 
 def turn(desk: Desk, case: FilmCase) -> FilmCase:

@@ -6,13 +6,14 @@ something to open or to score and ends by itself. Every method may be called fro
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -167,6 +168,7 @@ class Worklist:
         self._cases: dict[str, FilmCase] = {}
         self._data: dict[str, bytes] = {}
         self._decodes: dict[str, Future[Radiograph]] = {}
+        self._maps: list[str] = []
         self._account = _Account(memory)
         self._memory = memory
         self._arrived = 0
@@ -258,6 +260,7 @@ class Worklist:
             self._cases.clear()
             self._data.clear()
             self._decodes.clear()
+            self._maps.clear()
             self._account.close()
             self._arrived = 0
         self._note_change()
@@ -317,6 +320,18 @@ class Worklist:
     def see(self, case_id: str) -> FilmCase:
         """Compute the heat map of a read film; see :func:`medcore.services.reading.see`."""
         return self._replace(case_id, lambda case: reading.see(self.desk, case))
+
+    def prepare_map(self, case_id: str) -> None:
+        """Compute the heat map of a read film once nothing else is to do, so that it is there when it is asked for."""
+        case = self.case(case_id)
+        with self._changed:
+            if case_id not in self._maps and reading.can_be_seen(case):
+                self._maps.append(case_id)
+        self._start()
+
+    def is_mapping(self, case_id: str) -> bool:
+        """Whether the heat map of a film is being computed."""
+        return case_id in self._maps
 
     def turn(self, case_id: str) -> FilmCase:
         """Turn a film a quarter clockwise and score it again."""
@@ -403,7 +418,8 @@ class Worklist:
                 self._thread.start()
 
     def _has_work(self) -> bool:
-        return any(case.stage is Stage.WAITING or case.unscored for case in self._cases.values())
+        waits = any(case.stage is Stage.WAITING or case.unscored for case in self._cases.values())
+        return waits or bool(self._maps)
 
     def _work(self) -> None:
         """Open ahead, score what is open; ends when nothing is left."""
@@ -415,6 +431,8 @@ class Worklist:
                     self._score(batch)
                 elif pending:
                     self._finish_decode(pending[0][0])
+                else:
+                    self._draw_map()
         except BaseException:
             self._thread = None
             raise
@@ -500,21 +518,18 @@ class Worklist:
             scored: Iterable[FilmCase] = reading.score(self.desk, batch)
         except MedcoreError as error:
             scored = [replace(case, score_error=error) for case in batch]
-        for case in scored:
-            self._put_answer(case)
+        for before, after in zip(batch, scored, strict=True):
+            self._take_over(before, after)
 
-    def _put_answer(self, scored: FilmCase) -> None:
-        """Take over the answer, unless the film was turned or removed meanwhile; what the reader did stays."""
+    def _draw_map(self) -> None:
         with self._changed:
-            now = self._cases.get(scored.id)
-            if now is not None and now.turns == scored.turns:
-                self._cases[scored.id] = replace(
-                    now,
-                    status=scored.status,
-                    reasons=scored.reasons,
-                    score_error=scored.score_error,
-                    _answer=scored._answer,
-                )
+            case_id = self._maps[0] if self._maps else ""
+        if not case_id:
+            return
+        with contextlib.suppress(MedcoreError):  # not journalled, or gone: asking for it says so
+            self.see(case_id)
+        with self._changed:
+            self._maps = [other for other in self._maps if other != case_id]
         self._note_change()
 
     def _compare(self, case: FilmCase) -> tuple[str, ...]:
@@ -538,15 +553,20 @@ class Worklist:
         self._note_change()
 
     def _replace(self, case_id: str, change: Callable[[FilmCase], FilmCase]) -> FilmCase:
-        """Apply what a reader did to the film as it then is: an answer that arrives meanwhile is not lost."""
+        """Apply a change that may take a while."""
         before = self.case(case_id)
-        after = change(before)
+        return self._take_over(before, change(before))
+
+    def _take_over(self, before: FilmCase, after: FilmCase) -> FilmCase:
+        """Apply what a change did to a film as it is now: what happened to it meanwhile is not lost.
+
+        A film that was turned or removed meanwhile is left alone: the change is about other pixels.
+        """
         with self._changed:
-            now = self._cases.get(case_id, before)
-            if after.turns == now.turns and after._answer is before._answer:
-                after = replace(after, status=now.status, reasons=now.reasons, _answer=now._answer)
-            if case_id in self._cases:
-                self._cases[case_id] = after
+            now = self._cases.get(before.id)
+            if now is not None and now.turns == before.turns:
+                after = after if now is before or after.turns != before.turns else _merge(before, after, now)
+                self._cases[before.id] = after
         self._note_change()
         return after
 
@@ -565,6 +585,12 @@ class Worklist:
                 n_records=n_records,
             )
         )
+
+
+def _merge(before: FilmCase, after: FilmCase, now: FilmCase) -> FilmCase:
+    """Return ``now`` with every attribute that differs between ``before`` and ``after``."""
+    names = [item.name for item in fields(after) if getattr(after, item.name) is not getattr(before, item.name)]
+    return replace(now, **{name: getattr(after, name) for name in names})
 
 
 def _study_of(case: FilmCase) -> str:

@@ -115,7 +115,8 @@ def _show_finding(worklist: Worklist, case: FilmCase, finding: Finding) -> None:
         _show_verdict(worklist, case)
         if finding.prevalence is None:
             _ask_prevalence(worklist)
-        st.html(f'<h3 class="mc-small">Heat map <kbd>H</kbd></h3>{findings.render_heat(finding)}')
+        heat = findings.render_heat(finding, coming=worklist.is_mapping(case.id))
+        st.html(f'<h3 class="mc-small">Heat map <kbd>H</kbd></h3>{heat}')
         _show_copy(worklist, case, finding)
 
 

@@ -183,5 +183,5 @@ def _judge(worklist: Worklist, case: FilmCase, word: str) -> None:
 
 
 def _see(worklist: Worklist, case: FilmCase) -> None:
-    if case.seen:
+    if case.seen and not worklist.is_mapping(case.id):
         attempt(worklist.see, case.id)

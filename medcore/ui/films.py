@@ -8,7 +8,6 @@ from html import escape
 import numpy as np
 import streamlit as st
 
-from medcore.errors import UnreadFilmError
 from medcore.services.reading import FilmCase, Finding, Stage, make_sample
 from medcore.services.worklist import MAX_FILMS, Counts, Worklist
 from medcore.ui import film_panel, film_state, findings
@@ -56,7 +55,7 @@ def _show_page(worklist: Worklist) -> None:
     with panel_column:
         film_panel.show(worklist, current, finding)
     st.html(f'<p class="mc-foot">{escape(worklist.desk.condition.foot_line)}</p>')
-    if worklist.counts.busy:
+    if worklist.counts.busy or (current is not None and worklist.is_mapping(current.id)):
         _watch(worklist, drawn)
 
 
@@ -128,10 +127,8 @@ def _find_finding(worklist: Worklist, case: FilmCase | None) -> Finding | None:
         return None
     if case.unscored and worklist.desk.gateway.ready():
         worklist.wait(lambda: not worklist.case(case.id).unscored, _SCORE_S)
-    try:
-        return worklist.reveal(case.id)
-    except UnreadFilmError:
-        return None
+    worklist.prepare_map(case.id)
+    return worklist.reveal(case.id)
 
 
 def _is_past(worklist: Worklist, case: FilmCase, stage: Stage) -> bool:

@@ -92,7 +92,7 @@ def describe_state(case: FilmCase) -> str:
     if case.stage is Stage.WAITING:
         return "opening"
     if case.reading is not None:
-        return f"read: {READING_WORDS[case.reading]}"
+        return f"✓ {READING_WORDS[case.reading]}"
     if case.status is Status.WITHHELD:
         return "withheld"
     return "to read"
@@ -138,14 +138,15 @@ def render_finding(condition: FilmCondition, finding: Finding) -> str:
     )
 
 
-def render_heat(finding: Finding) -> str:
+def render_heat(finding: Finding, *, coming: bool) -> str:
     """Say how far the heat map can be relied on, or why there is none."""
     if finding.saliency_error is not None:
         reason = wording.as_sentence(finding.saliency_error.message)
         return f'<p class="mc-line"><b>No heat map.</b> {escape(reason)} The score stands.</p>'
     saliency = finding.saliency
     if saliency is None:
-        return '<p class="mc-quiet">Hold H: it is computed, then shown on the film while H is held.</p>'
+        text = "Being computed." if coming else "Hold H: it is computed, then shown while H is held."
+        return f'<p class="mc-quiet">{text}</p>'
     if not saliency.reliable:
         why = wording.as_sentence(saliency.reason or "it failed its own checks")
         return f'<p class="mc-line"><b>Heat map not shown.</b> {escape(why)} The score stands.</p>'

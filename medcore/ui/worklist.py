@@ -48,6 +48,8 @@ def show(worklist: Worklist, current: FilmCase | None, *, has_viewer: bool, focu
         width="stretch",
         height="stretch",
     )
+    if not worklist.cases:
+        return
     with st.container(key="film_tools"):
         _show_order(worklist)
         _show_tools(worklist)
@@ -65,7 +67,7 @@ def describe_row(worklist: Worklist, case: FilmCase) -> dict[str, Any]:
         "id": case.id,
         "number": case.number,
         "name": case.name,
-        "facts": findings.describe_film(case),
+        "facts": findings.describe_film(case) or ("nothing in the header" if case.film is not None else ""),
         "state": findings.describe_state(case),
         "kind": _kind(case),
         "figure": figure,
@@ -112,11 +114,10 @@ def _show_tools(worklist: Worklist) -> None:
             mime="text/csv",
             key="films_csv",
             on_click="ignore",
-            disabled=not worklist.cases,
         )
         if any(worklist.can_retry(case) for case in worklist.cases):
             st.button("Retry", key="films_retry", on_click=worklist.retry)
-        st.button("Clear", key="films_clear", on_click=_clear, args=(worklist,), disabled=not worklist.cases)
+        st.button("Clear", key="films_clear", on_click=_clear, args=(worklist,))
 
 
 def _clear(worklist: Worklist) -> None:

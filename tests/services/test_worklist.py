@@ -131,6 +131,46 @@ class TestReadFirst:
         assert worklist.case(case.id).seen
 
 
+class TestMeanwhile:
+    def test_a_heat_map_comes_by_itself_and_what_the_reader_did_meanwhile_stays(self, make_list):
+        gateway = fake_films.FakeFilmGateway()
+        worklist = make_list(gateway)
+        worklist.add(files(1))
+        (case,) = finish(worklist)
+        worklist.prepare_map(case.id)
+        assert not worklist.is_mapping(case.id)
+        worklist.read(case.id, OwnReading.NORMAL)
+        slow = gateway.explain_film
+
+        def explain(*args):
+            worklist.judge(case.id, Verdict(agrees=True))
+            return slow(*args)
+
+        gateway.explain_film = explain
+        worklist.prepare_map(case.id)
+        assert worklist.wait(lambda: not worklist.is_mapping(case.id), WAIT_S)
+        assert worklist.reveal(case.id).saliency is not None
+        assert worklist.case(case.id).verdict.agrees
+
+    def test_a_map_of_pixels_that_were_turned_away_is_dropped(self, make_list):
+        gateway = fake_films.FakeFilmGateway()
+        worklist = make_list(gateway)
+        worklist.add(files(1))
+        (case,) = finish(worklist)
+        worklist.read(case.id, OwnReading.NORMAL)
+        slow = gateway.explain_film
+
+        def explain(*args):
+            worklist.turn(case.id)
+            return slow(*args)
+
+        gateway.explain_film = explain
+        worklist.see(case.id)
+        finish(worklist)
+        assert worklist.case(case.id).turns == 1
+        assert worklist.reveal(case.id).saliency is None
+
+
 class TestFailures:
     def test_a_failed_score_can_be_tried_again_and_the_film_stays_open(self, make_list):
         gateway = fake_films.FakeFilmGateway(error=WorkerDiedError("The model process ended. Try again."))

@@ -34,7 +34,7 @@ function drawRow(row, current, pick) {
   const state = make("span", "state");
   state.append(make("i", `sign ${row.kind}`), make("em", "", row.verdict ? `${row.state}, ${row.verdict}` : row.state));
   if (row.figure) state.append(make("b", "", row.figure));
-  text.append(make("span", "name", `${row.number}  ${row.name}`), make("span", "facts", row.facts || "no header"), state);
+  text.append(make("span", "name", `${row.number}  ${row.name}`), make("span", "facts", row.facts || "\u00a0"), state);
   button.append(drawPicture(row), text);
   button.onclick = () => pick(row.id);
   item.append(button);
