@@ -27,7 +27,7 @@ __all__ = ["read_dicom"]
 
 _META_START = 132
 _DICOMDIR = "1.2.840.10008.1.3.10"
-_NO_PICTURE = "it is a DICOM file without a picture (a report, plan or index)"
+_NO_PICTURE = "it is a DICOM file without a picture: a report, a plan, or a film that was cut off"
 
 
 def read_dicom(data: bytes, salt: str, today: dt.date) -> Radiograph:

@@ -33,6 +33,11 @@ class _Syntax:
     plugin: str = ""
     stream: str = ""
 
+    @property
+    def native(self) -> bool:
+        """Whether values keep all allocated bits, whatever the header says is stored."""
+        return self.plugin in {"", "pydicom"}
+
 
 SYNTAXES: dict[str, _Syntax] = {
     uid.ImplicitVRLittleEndian: _Syntax(words="uncompressed"),
@@ -223,7 +228,7 @@ def _run_decoder(data: bytes, transfer_syntax: str, syntax: _Syntax, layout: _La
         photometric_interpretation=layout.photometric,
         number_of_frames=1,
         bits_allocated=layout.allocated,
-        bits_stored=layout.stored,
+        bits_stored=layout.allocated if syntax.native else layout.stored,  # native bits are cut below
         pixel_representation=int(layout.signed),
         planar_configuration=layout.planar,
         pixel_keyword="PixelData",
