@@ -12,14 +12,14 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from medcore.errors import MedcoreError, TableError
+from medcore.errors import ImageError, MedcoreError, TableError
 
 __all__ = ["app", "main"]
 
@@ -63,7 +63,7 @@ def serve(
 @app.command()
 def conditions(as_json: _Json = False) -> None:
     """List the clinical questions and their fields."""
-    from medcore.conditions.catalog import list_conditions
+    from medcore.conditions.catalog import list_conditions, list_film_conditions
     from medcore.registry.manifest import describe_field
 
     rows: list[dict[str, Any]] = [
@@ -75,6 +75,16 @@ def conditions(as_json: _Json = False) -> None:
             "fields": [describe_field(field) for field in item.schema.fields],
         }
         for item in list_conditions()
+    ] + [
+        {
+            "id": item.id,
+            "title": item.title,
+            "kind": item.kind,
+            "outcome": item.outcome,
+            "fields": [],
+            "classes": [{"code": c.code, "word": c.word, "label": c.label} for c in item.classes],
+        }
+        for item in list_film_conditions()
     ]
     if as_json:
         _print_json(rows)
@@ -108,58 +118,50 @@ def models(as_json: _Json = False) -> None:
 @app.command()
 def predict(
     condition: _Condition,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV files, one patient a row.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="CSV files, one patient a row; films, or folders of films.")
+    ],
     model: _Model = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Add the contribution of each field.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Add the contribution of each field (not for films).")
+    ] = False,
     out: Annotated[Path | None, typer.Option(metavar="CSV", help="Write a CSV file instead of printing.")] = None,
     as_json: _Json = False,
 ) -> None:
-    """Score every row of CSV files; rows that cannot be read are reported and the rest is scored."""
+    """Score every row of CSV files, or every film; what cannot be read is reported and the rest is scored."""
     _quiet_tensorflow()
-    from medcore.services import cohort
+    from medcore.conditions.catalog import kind_of
 
-    counts = cohort.Counts()
-    problems: list[MedcoreError] = []
-    with ExitStack() as stack:
-        opened = stack.enter_context(cohort.open_cohort(condition, model_id=model))
-        names = opened.condition.schema.input_names if explain else ()
-        sinks: list[cohort.RowSink] = [stack.enter_context(cohort.write_csv(out, names))] if out else []
-        if as_json:
-            sinks.append(stack.enter_context(_print_array()))
-        elif not out:
-            sinks.append(_print_rows)
-        for file in files:
-            try:
-                for rows in opened.score(file, explain=explain, counts=counts, note=_say):
-                    named = rows if len(files) == 1 else [{"file": file.name, **row} for row in rows]
-                    for sink in sinks:
-                        sink(named)
-            except TableError as error:
-                problems.append(error)
-    if counts:
-        _say(str(counts))
-    if problems:
-        raise problems[0]
-    if not counts.n_usable:
-        raise TableError("no row could be read: see the error of each row")
+    if kind_of(condition) == "image":
+        _predict_films(condition, files, model, out, as_json)
+    else:
+        _predict_rows(condition, files, model, explain, out, as_json)
 
 
 @app.command()
 def evaluate(
     condition: _Condition,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV file with a column 'label' (0 or 1).")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE|DIR", help="CSV file with a column 'label' (0 or 1); for films a folder, DIR/<class>/*."
+        ),
+    ],
     model: _Model = None,
     as_json: _Json = False,
 ) -> None:
     """Measure a model on labelled data: every metric with its 95 % interval."""
     _quiet_tensorflow()
-    from medcore.services.evaluation import evaluate_file
+    from medcore.conditions.catalog import kind_of
+    from medcore.services.evaluation import evaluate_file, evaluate_films
 
-    report = evaluate_file(condition, file, model_id=model)
+    about_films = kind_of(condition) == "image"
+    report = (evaluate_films if about_films else evaluate_file)(condition, file, model_id=model)
     if as_json:
         _print_json(report)
         return
-    print(f"{report['model']} on {report['n']} patients, {report['n_pos']} with the outcome")
+    unit = "films" if about_films else "patients"
+    print(f"{report['model']} on {report['n']} {unit}, {report['n_pos']} with the outcome")
     for name, metric in report["metrics"].items():
         print(f"{name:24} {_show(metric['value'])}  ({_show(metric['lo'])} to {_show(metric['hi'])})")
 
@@ -234,6 +236,67 @@ def bench(
         value = row["reason"] if row["value"] is None else f"{_show(row['value'])} {row['unit']}"
         beside = "" if row["ratio"] is None else f"  {_show(row['ratio'])} x {row['baseline_name']}"
         print(f"{row['name']:44} {value}{beside}")
+
+
+def _predict_rows(
+    condition: str, files: Sequence[Path], model: str | None, explain: bool, out: Path | None, as_json: bool
+) -> None:
+    """Score the rows of CSV files."""
+    from medcore.services import cohort
+
+    counts = cohort.Counts()
+    problems: list[MedcoreError] = []
+    with ExitStack() as stack:
+        opened = stack.enter_context(cohort.open_cohort(condition, model_id=model))
+        send = _open_sinks(stack, out, as_json, opened.condition.schema.input_names if explain else ())
+        for file in files:
+            try:
+                for rows in opened.score(file, explain=explain, counts=counts, note=_say):
+                    send(rows if len(files) == 1 else [{"file": file.name, **row} for row in rows])
+            except TableError as error:
+                problems.append(error)
+    if counts:
+        _say(str(counts))
+    if problems:
+        raise problems[0]
+    if not counts.n_usable:
+        raise TableError("no row could be read: see the error of each row")
+
+
+def _predict_films(condition: str, sources: Sequence[Path], model: str | None, out: Path | None, as_json: bool) -> None:
+    """Score films and folders of films."""
+    from medcore.services import film_cohort
+    from medcore.services.cohort import Counts
+
+    counts = Counts()
+    films = film_cohort.find_films(sources)
+    with ExitStack() as stack:
+        opened = stack.enter_context(film_cohort.open_film_cohort(condition, model_id=model))
+        send = _open_sinks(stack, out, as_json)
+        for rows in opened.score(films, counts=counts):
+            send(rows)
+    _say(str(counts).replace("rows", "films", 1))
+    if not counts.n_usable:
+        raise ImageError("no film could be read: see the error of each film")
+
+
+def _open_sinks(
+    stack: ExitStack, out: Path | None, as_json: bool, names: Sequence[str] = ()
+) -> Callable[[Sequence[dict[str, Any]]], None]:
+    """Return what takes finished rows: a CSV file, JSON on standard output, or lines to read."""
+    from medcore.services import cohort
+
+    sinks: list[cohort.RowSink] = [stack.enter_context(cohort.write_csv(out, names))] if out else []
+    if as_json:
+        sinks.append(stack.enter_context(_print_array()))
+    elif not out:
+        sinks.append(_print_rows)
+
+    def send(rows: Sequence[dict[str, Any]]) -> None:
+        for sink in sinks:
+            sink(rows)
+
+    return send
 
 
 def _describe_field(field: dict[str, Any]) -> str:

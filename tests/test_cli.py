@@ -115,9 +115,9 @@ def test_conditions(medcore):
     code, out, _ = medcore("conditions", "--json")
     rows = json.loads(out)
     assert code == 0
-    assert {row["id"] for row in rows} == {"diabetes", "heart_disease", "mortality_180d", "breast_cancer"}
+    tables = {"diabetes", "heart_disease", "mortality_180d", "breast_cancer"}
+    assert {row["id"]: row["kind"] for row in rows} == {**dict.fromkeys(tables, "tabular"), "pneumonia": "image"}
     for row in rows:
-        assert row["kind"] == "tabular"
         for field in row["fields"]:
             assert {"name", "label", "unit", "possible", "choices"} <= field.keys()
             assert field["possible"] or field["choices"]

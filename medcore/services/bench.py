@@ -56,7 +56,7 @@ def run_bench(
     Parameters
     ----------
     only : str, optional
-        A group: ``imports``, ``models``, ``batch``, ``page``.
+        A group: ``imports``, ``models``, ``films``, ``batch``, ``page``.
     report : callable, optional
         Told which group is being measured.
     """
@@ -65,6 +65,7 @@ def run_bench(
         "imports": _measure_imports,
         "batch": _measure_batch,
         "models": _measure_models,
+        "films": _measure_films,
         "page": _measure_pages,
     }
     rows: list[dict[str, Any]] = []
@@ -147,7 +148,7 @@ def _measure_models(settings: Settings) -> Iterator[Figure]:
     from medcore.registry import Catalog
 
     catalog = Catalog(settings.models_dir)
-    defaults = [facts for facts in catalog.models() if facts.default]
+    defaults = [facts for facts in catalog.models() if facts.default and facts.kind != "keras-image"]
     if not defaults:
         raise MedcoreError("there are no bundles to measure")
     plain, row = _build_mlp(n_outputs=1), _draw_rows(1)
@@ -176,6 +177,12 @@ def _example_record(model: Any) -> Any:
 
     example = next(item for item in model.condition.examples if item.expects == "scored")
     return read_form(model.condition, example.values, example.units).record
+
+
+def _measure_films(settings: Settings) -> Iterator[Figure]:
+    from medcore.services.bench_films import measure_films
+
+    yield from measure_films(settings)
 
 
 def _measure_pages(settings: Settings) -> Iterator[Figure]:

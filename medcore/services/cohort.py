@@ -32,11 +32,22 @@ from medcore.records import FieldKind
 from medcore.records.reading import find_unit_question
 from medcore.records.tables import TableChunk, TableHeader, escape_formula, open_table
 from medcore.registry import Catalog
-from medcore.results import Reason, Status
+from medcore.results import ModelFacts, Reason, Status
 
-__all__ = ["Cohort", "Counts", "RowSink", "find_actor", "open_cohort", "write_csv"]
+__all__ = [
+    "Cohort",
+    "Counts",
+    "Row",
+    "RowSink",
+    "choose_model",
+    "describe_errors",
+    "find_actor",
+    "open_cohort",
+    "write_csv",
+]
 
 Row = dict[str, Any]
+"""One result in plain JSON types; the command line's contract says which keys."""
 
 _ERROR = "error"
 _TEXT_COLUMNS = frozenset({"id", "reasons", "error"})
@@ -98,7 +109,7 @@ class Cohort:
         rows = []
         for i, row_id in enumerate(chunk.ids):
             if i in errors:
-                rows.append(_describe_errors(row_id, errors[i]))
+                rows.append(describe_errors(row_id, errors[i]))
             elif i in reasons:
                 rows.append(self._describe(row_id, Status.WITHHELD.value, None, reasons[i], explain=explain))
             else:
@@ -237,14 +248,28 @@ def open_cohort(
     settings = settings or read_settings()
     condition = find_condition(condition_id)
     catalog = Catalog(settings.models_dir)
-    facts = catalog.find(model_id) if model_id else catalog.default(condition.id)
-    if facts.condition != condition.id:
-        raise UnknownNameError(
-            f"the model {facts.model_id} answers {facts.condition}, not {condition.id}", field="model", value=model_id
-        )
+    facts = choose_model(catalog, condition.id, model_id)
     with open_journal(settings.data_dir) as journal:
         model = load_from(catalog, facts.model_id)
         yield Cohort(model=model, condition=condition, journal=journal, actor=find_actor())
+
+
+def choose_model(catalog: Catalog, condition_id: str, model_id: str | None) -> ModelFacts:
+    """Return the named model, or the condition's default.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such model, or it answers another question.
+    ArtifactError
+        It is refused.
+    """
+    facts = catalog.find(model_id) if model_id else catalog.default(condition_id)
+    if facts.condition != condition_id:
+        raise UnknownNameError(
+            f"the model {facts.model_id} answers {facts.condition}, not {condition_id}", field="model", value=model_id
+        )
+    return facts
 
 
 def find_actor() -> str:
@@ -317,7 +342,8 @@ def _write_cell(column: str, value: object) -> str:
     return escape_formula(str(value)) if column in _TEXT_COLUMNS else str(value)
 
 
-def _describe_errors(row_id: str, errors: Sequence[MedcoreError]) -> Row:
+def describe_errors(row_id: str, errors: Sequence[MedcoreError]) -> Row:
+    """Return the row of something that cannot be read."""
     first = errors[0] if errors else TableError("The row cannot be read.")
     return {
         "id": row_id,

@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from medcore.conditions.catalog import find_film_condition
 from medcore.config import Settings
 from medcore.errors import InputError
 from medcore.evaluation.scoreboard import evaluate
 from medcore.records.tables import open_table
+from medcore.results import ModelFacts
 from medcore.services.cohort import Counts, open_cohort
+from medcore.services.film_cohort import find_labelled_films, open_film_cohort
 
-__all__ = ["LABEL_COLUMN", "evaluate_file", "parse_label"]
+__all__ = ["LABEL_COLUMN", "evaluate_file", "evaluate_films", "parse_label"]
 
 LABEL_COLUMN = "label"
 _SEED = 20
@@ -64,6 +67,38 @@ def evaluate_file(
         facts = cohort.model.facts
     if not y:
         raise InputError("no row has both a label (0 or 1) and a score: nothing to measure")
+    return _report(facts, y, p, counts)
+
+
+def evaluate_films(
+    condition_id: str, folder: Path, *, model_id: str | None = None, settings: Settings | None = None
+) -> dict[str, Any]:
+    """Score the films of ``folder/<class>/`` and measure the model on those that have a score.
+
+    Raises
+    ------
+    InputError
+        The folders are not one per class (see :func:`medcore.services.film_cohort.find_labelled_films`),
+        no film has a score, or all scored films have the same label.
+    """
+    labelled = find_labelled_films(folder, find_film_condition(condition_id))
+    counts = Counts()
+    y: list[int] = []
+    p: list[float] = []
+    with open_film_cohort(condition_id, model_id=model_id, settings=settings) as cohort:
+        labels = (label for _, label in labelled)
+        for rows in cohort.score((path for path, _ in labelled), action="evaluate_films", counts=counts):
+            for row, label in zip(rows, labels, strict=False):
+                if row.get("p") is not None:
+                    y.append(label)
+                    p.append(row["p"])
+        facts = cohort.facts
+    if not y:
+        raise InputError("no film has a score: nothing to measure")
+    return _report(facts, y, p, counts)
+
+
+def _report(facts: ModelFacts, y: list[int], p: list[float], counts: Counts) -> dict[str, Any]:
     threshold = facts.thresholds.get("default", 0.5)
     metrics = evaluate(np.array(y), np.array(p), threshold=threshold, rng=np.random.default_rng(_SEED))
     return {
