@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 import streamlit as st
 
-from medcore.services.house import Condition, find_condition, list_conditions
+from medcore.services.house import Condition, FilmCondition, find_condition, list_conditions, list_film_conditions
 from medcore.ui import state
 from medcore.ui.form import form_fields
 
-__all__ = ["choose_condition", "show_actions"]
+__all__ = ["choose_condition", "choose_question", "show_actions"]
 
 _LAST_KEY = "mc_last_condition"
 _PARAMETER = "condition"
 
 
 def choose_condition() -> Condition:
-    """Draw the choice of the clinical question and return it; the address follows it, never a value."""
-    titles = {item.id: item.title for item in list_conditions()}
+    """Draw the choice of a question about a patient's values and return it."""
+    return find_condition(_choose(list_conditions()))
+
+
+def choose_question() -> Condition | FilmCondition:
+    """Draw the choice of any question, those about films among them, and return it."""
+    questions = (*list_conditions(), *list_film_conditions())
+    chosen = _choose(questions)
+    return next(item for item in questions if item.id == chosen)
+
+
+def _choose(questions: Sequence[Condition | FilmCondition]) -> str:
+    """Draw the choice and return the chosen id; the address follows it, never a value."""
+    titles = {item.id: item.title for item in questions}
     if st.session_state.get(state.CONDITION_KEY) not in titles:
-        st.session_state[state.CONDITION_KEY] = _find_first(titles)
+        st.session_state[state.CONDITION_KEY] = _find_first(questions)
     chosen = st.selectbox(
         "Clinical question",
         list(titles),
@@ -31,7 +44,7 @@ def choose_condition() -> Condition:
     st.session_state[_LAST_KEY] = chosen
     if st.query_params.get(_PARAMETER) != chosen:
         st.query_params[_PARAMETER] = chosen
-    return find_condition(chosen)
+    return chosen
 
 
 def show_actions(condition: Condition) -> None:
@@ -46,12 +59,12 @@ def show_actions(condition: Condition) -> None:
     st.html(f'<p class="mc-example">{escape(f"Made up: {example}") if example else "&nbsp;"}</p>')
 
 
-def _find_first(titles: dict[str, str]) -> str:
+def _find_first(questions: Sequence[Condition | FilmCondition]) -> str:
     wanted = st.query_params.get(_PARAMETER) or st.session_state.get(_LAST_KEY)
-    for item in list_conditions():
+    for item in questions:
         if wanted in (item.id, *item.aliases):
             return item.id
-    return next(iter(titles))
+    return questions[0].id
 
 
 def _fill_example(condition: Condition) -> None:

@@ -7,6 +7,6 @@ from medcore.ui import card, guard, header, theme
 theme.title("Models and their facts")
 house = guard.open_house()
 with st.container(key="bar", horizontal=True, vertical_alignment="center"):
-    condition = header.choose_condition()
+    condition = header.choose_question()
 card.show_problems(house.catalog)
 card.show_models(house.catalog, condition)

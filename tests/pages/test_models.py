@@ -1,3 +1,4 @@
+import fake_films
 import fake_models
 
 from medcore.errors import IntegrityError
@@ -51,3 +52,27 @@ def test_names_refused_bundles_and_serves_the_others(open_page, read):
 
 def test_says_when_there_is_no_model(open_page, read):
     assert "no usable model" in read(open_page("governance/models", catalog=fake_models.FakeCatalog(empty=True)))
+
+
+def test_models_of_films_are_those_of_the_x_ray_page(open_page, read):
+    class Catalog(fake_models.FakeCatalog):
+        def models(self, condition=None):
+            return (fake_films.FACTS,) if condition == "pneumonia" else super().models(condition)
+
+        def choice(self, condition):
+            return None
+
+    test = open_page("governance/models", condition="pneumonia", catalog=Catalog())
+    assert not test.exception
+    assert test.selectbox(key="condition").value == "pneumonia"
+    html = read(test)
+    assert "used on the X-ray page" in html
+    assert "Used on the X-ray page: <b>Made-up film model</b>" in html
+    assert "1000 films" in html
+    assert "Risk page" not in html
+
+
+def test_the_risk_page_offers_no_question_about_films(open_page):
+    test = open_page("clinical/risk", condition="pneumonia")
+    assert "pneumonia" not in str(test.selectbox(key="condition").options).lower()
+    assert test.selectbox(key="condition").value == "diabetes"
