@@ -106,11 +106,11 @@ class FilmCohort:
 
     def _judge(self, read: FilmRead) -> _Judged:
         """Keep what the model and the journal need and let the full-size film go."""
-        film = read.film
-        if film is None:
+        film, tensor = read.film, read.tensor
+        if film is None or tensor is None:
             return _Judged(error=read.error)
-        reasons = (*header_reasons(film, self.condition.limits), *pixel_reasons(film))
-        return _Judged(tensor=read.tensor, reasons=reasons, pixel_sha256=film.pixel_sha256)
+        reasons = (*header_reasons(film, self.condition.limits), *pixel_reasons(tensor))
+        return _Judged(tensor=tensor, reasons=reasons, pixel_sha256=film.pixel_sha256)
 
     @staticmethod
     def _describe(path: Path, prediction: Prediction) -> Row:
