@@ -17,7 +17,7 @@ from pydicom.tag import BaseTag
 
 from medcore.errors import UnsupportedImageError
 from medcore.imaging.deidentify import Admitted, admit
-from medcore.imaging.dicom_facts import read_facts, read_word
+from medcore.imaging.dicom_facts import read_facts, read_numbers, read_word
 from medcore.imaging.dicom_pixels import Pixels, decode_pixels
 from medcore.imaging.dicom_values import make_values
 from medcore.imaging.radiograph import Radiograph
@@ -96,8 +96,8 @@ def _warn(admitted: Admitted) -> list[str]:
         notes.append("raw detector data, not made for reading")
     if read_word(admitted.kept, "LossyImageCompression") == "01":
         notes.append("the film was compressed with loss")
-    aspect = admitted.kept.get("PixelAspectRatio")
-    if aspect and len(set(aspect)) > 1:
+    aspect = read_numbers(admitted.kept, "PixelAspectRatio")
+    if len(set(aspect)) > 1:
         notes.append("pixels are not square: the film looks stretched")
     return notes
 

@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from medcore.imaging.deidentify import Admitted
 from medcore.imaging.radiograph import View
 
-__all__ = ["Facts", "read_facts", "read_number", "read_word"]
+__all__ = ["Facts", "read_facts", "read_number", "read_numbers", "read_word"]
 
 
 class Facts(TypedDict):
@@ -59,6 +59,7 @@ _VIEW_CODES = {
 }
 _HUMAN_CODES = {"337915000", "L-85B00"}
 _DAYS = {"D": 1.0, "W": 7.0, "M": 365.25 / 12, "Y": 365.25}
+_MOST_NUMBERS = 16
 _OLDEST_YEARS = 130.0
 _FIRST_FILM = dt.date(1895, 11, 8)
 _PLAUSIBLE_SPACING_MM = (0.01, 2.0)
@@ -101,6 +102,21 @@ def read_number(kept: Dataset, keyword: str) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
+
+
+def read_numbers(kept: Dataset, keyword: str) -> list[float]:
+    """Return an entry's numbers, at most 16; NaN for what is none."""
+    value = kept.get(keyword)
+    if value is None or value == "":
+        return []
+    parts = [value] if isinstance(value, str | bytes) or not hasattr(value, "__iter__") else list(value)
+    numbers = []
+    for part in parts[:_MOST_NUMBERS]:
+        try:
+            numbers.append(float(part))
+        except (TypeError, ValueError, OverflowError):
+            numbers.append(math.nan)
+    return numbers
 
 
 def _first(value: Any) -> Any:
@@ -201,15 +217,11 @@ def _read_spacing(kept: Dataset, notes: list[str]) -> tuple[tuple[float, float] 
 
 
 def _read_pair(kept: Dataset, keyword: str, notes: list[str]) -> tuple[float, float] | None:
-    value = kept.get(keyword)
-    if value is None or value == "":
+    numbers = read_numbers(kept, keyword)
+    if not numbers:
         return None
-    try:
-        row, column = (float(part) for part in value)
-    except (TypeError, ValueError, OverflowError):
-        row = column = math.nan
     low, high = _PLAUSIBLE_SPACING_MM
-    if low <= row <= high and low <= column <= high:
-        return row, column
+    if len(numbers) == 2 and all(low <= number <= high for number in numbers):
+        return numbers[0], numbers[1]
     notes.append("the pixel spacing in the header is impossible and was ignored")
     return None

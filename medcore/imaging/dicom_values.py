@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
-from medcore.imaging.dicom_facts import read_number, read_word
+from medcore.imaging.dicom_facts import read_number, read_numbers, read_word
 from medcore.imaging.radiograph import VoiFunction, Window
 
 __all__ = ["Values", "make_values"]
 
-_MAX_WINDOWS = 16
 _LARGEST = 1e9
 _NAMES = frozenset(
     {
@@ -93,8 +92,7 @@ def _apply_modality(values: Values, kept: Dataset, notes: list[str]) -> None:
         if lut is None:
             notes.append("the modality table in the header is damaged and was ignored")
             return
-        stored = np.arange(values.top + 1)
-        table = lut.look_up(stored + values.intercept)
+        table = lut.look_up(np.arange(values.top + 1) + int(values.intercept))
         values.stored = table[values.stored]
         values.bits, values.intercept = lut.bits, 0.0
         values.steps.append(f"modality LUT of {len(lut.entries)} entries, {lut.bits} bits")
@@ -120,22 +118,8 @@ def _apply_rescale(values: Values, kept: Dataset, notes: list[str]) -> None:
         values.steps.append("values reversed, as the slope is negative")
 
 
-def _numbers(value: Any) -> list[float]:
-    """Return an entry's numbers; NaN for what is none."""
-    if value is None or value == "":
-        return []
-    parts = [value] if isinstance(value, str | bytes) or not hasattr(value, "__iter__") else list(value)
-    numbers = []
-    for part in parts[:_MAX_WINDOWS]:
-        try:
-            numbers.append(float(part))
-        except (TypeError, ValueError, OverflowError):
-            numbers.append(math.nan)
-    return numbers
-
-
 def _read_windows(values: Values, kept: Dataset, notes: list[str]) -> list[Window]:
-    centers, widths = _numbers(kept.get("WindowCenter")), _numbers(kept.get("WindowWidth"))
+    centers, widths = read_numbers(kept, "WindowCenter"), read_numbers(kept, "WindowWidth")
     word = read_word(kept, "VOILUTFunction") or "LINEAR"
     if word not in VoiFunction.__members__:
         notes.append("the header names an unknown kind of window; linear was assumed")
@@ -242,7 +226,7 @@ class _Lut:
     @classmethod
     def read(cls, item: Dataset, *, signed: bool) -> _Lut | None:
         """Read a table from its sequence item; None when descriptor and data do not fit."""
-        descriptor = _numbers(item.get("LUTDescriptor"))
+        descriptor = read_numbers(item, "LUTDescriptor")
         if len(descriptor) != 3 or not all(math.isfinite(number) for number in descriptor):
             return None
         count, first, bits = (int(number) for number in descriptor)
