@@ -76,6 +76,15 @@ def fake_server(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def viewer_server(tmp_path_factory):
+    """Address of a page with the film viewer alone; its log may hold no traceback."""
+    folder = tmp_path_factory.mktemp("viewer")
+    with run_server(ROOT / "tests" / "browser" / "viewer_app.py", folder) as address:
+        yield address
+    assert "Traceback" not in (folder / "log").read_text()
+
+
+@pytest.fixture(scope="session")
 def released_server(tmp_path_factory):
     """Address of the real dashboard with the released models; its log may hold no traceback."""
     folder = tmp_path_factory.mktemp("released")

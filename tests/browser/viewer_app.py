@@ -7,37 +7,25 @@ import numpy as np
 import streamlit as st
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from medcore.imaging.radiograph import VoiFunction, Window  # noqa: E402
+import viewer_films  # noqa: E402
+
 from medcore.ui import server  # noqa: E402
 from medcore.ui.viewer import ViewerFilm, show  # noqa: E402
 
 app = st.App(__file__, middleware=server.MIDDLEWARE)
-
-
-@st.cache_data
-def make_pixels(seed, rows, columns, top):
-    """Smooth hills with a noise floor: every stored value between 0 and ``top`` occurs somewhere."""
-    y, x = np.mgrid[0:rows, 0:columns] / max(rows, columns)
-    hills = np.sin(7 * x + seed) * np.cos(5 * y) + np.exp(-((x - 0.5) ** 2 + (y - 0.4) ** 2) * 20)
-    hills = (hills - hills.min()) / np.ptp(hills)
-    noise = np.random.default_rng(seed).normal(0, 0.01, hills.shape)
-    return (np.clip(hills + noise, 0, 1) * top).astype(np.uint16)
+make_pixels = st.cache_data(viewer_films.make_pixels)
 
 
 def make_film(number, **more):
-    rows, columns = (1955, 1841) if number == 0 else (400, 500)
-    pixels = make_pixels(number, rows, columns, 4000)
+    """Film 0 has the size and spacing of a real one, the others are small and without."""
+    pixels = make_pixels(number, *((1955, 1841) if number == 0 else (400, 500)))
     return ViewerFilm(
         film_id=f"film-{number}",
         stored=pixels,
         bits=12,
-        windows=(
-            Window(center=2048, width=4096, name="Whole"),
-            Window(center=1500, width=900, name="Lung"),
-            Window(center=2000, width=1500, function=VoiFunction.SIGMOID, name="Bone"),
-        ),
+        windows=viewer_films.WINDOWS,
         spacing_mm=(0.2, 0.2) if number == 0 else None,
         spacing_at="detector" if number == 0 else None,
         lines=(f"Made-up film {number}", "2 y 3 m · F · AP"),

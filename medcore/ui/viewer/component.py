@@ -14,7 +14,7 @@ from typing import Any
 
 import streamlit as st
 
-from medcore.ui.viewer.events import ViewerEvents, merge_events, parse_event
+from medcore.ui.viewer.events import PixelRequest, ViewerEvents, merge_events, parse_event
 from medcore.ui.viewer.film import ViewerFilm
 from medcore.ui.viewer.payload import describe_film, pack_film, pack_tensor
 
@@ -30,16 +30,16 @@ export default function ({ data }) {
   packets.take?.();
 }
 """
-_EVENTS = ("reading", "verdict", "step", "heat", "need")
 
 
 @dataclass(slots=True)
 class _Link:
-    """What one session knows of its browser: packets sent, keys not yet handed out, the newest key."""
+    """What one session knows of its browser: packets sent and how many ever, keys not yet handed out, the newest."""
 
     sent: set[tuple[str, str]] = field(default_factory=set)
     events: list[ViewerEvents] = field(default_factory=list)
     last_seq: int = 0
+    carried: int = 0
 
 
 @cache
@@ -53,6 +53,7 @@ def show(
     *,
     key: str,
     height: int = 690,
+    below: int | None = None,
     preload: Sequence[ViewerFilm] = (),
     on_event: Callable[[ViewerEvents], None] | None = None,
 ) -> ViewerEvents:
@@ -64,6 +65,8 @@ def show(
         Names this viewer on the page and in the session.
     height
         Of the whole viewer, in CSS pixels.
+    below
+        When given, the viewer grows with a taller window and leaves this many CSS pixels free under it.
     preload
         Films likely to be wanted next: their pixels are sent after those of ``film``, so that they appear at once.
     on_event
@@ -77,14 +80,15 @@ def show(
         "film": describe_film(film),
         "prior": None if film.prior is None else describe_film(film.prior),
         "height": height,
+        "below": below,
         "coming": [f"{kind}:{film_id}" for kind, film_id, _pack in due],
     }
-    callbacks = {f"on_{name}_change": partial(_note_event, key, name, on_event) for name in _EVENTS}
     viewer, carrier = _declare(st.components.v2.component)
     with st.container(key=f"{key}-frame", gap=None):
-        viewer(key=key, data=data, height="content", **callbacks)
+        viewer(key=key, data=data, height="content", on_events_change=partial(_note_events, key, on_event))
         for kind, film_id, pack in due:
-            carrier(key=f"{key}-{kind}-{film_id}", data=pack(), height="content", width="content")
+            link.carried += 1  # a carrier with a name used before would not be drawn again
+            carrier(key=f"{key}-{link.carried}-{kind}-{film_id}", data=pack(), height="content", width="content")
             link.sent.add((kind, film_id))
     events, link.events = link.events, []
     return merge_events(events)
@@ -114,19 +118,22 @@ def _list_packets(film: ViewerFilm, preload: Iterable[ViewerFilm]) -> Iterator[t
                 yield kind, one.film_id, partial(pack, one)
 
 
-def _note_event(key: str, name: str, on_event: Callable[[ViewerEvents], None] | None) -> None:
-    """Take one event from the browser; one that comes again after an overtaken run is known by its number."""
-    value = st.session_state[key].get(name)
+def _note_events(key: str, on_event: Callable[[ViewerEvents], None] | None) -> None:
+    """Take what the browser sent: the newest events and, again, the last few before them. None counts twice.
+
+    A run of the page that has not begun is replaced by the next, message and all, and one that has begun
+    may be overtaken here, before ``on_event`` is through.
+    """
+    sent = st.session_state[key].get("events")
     link: _Link = st.session_state.setdefault(f"{key}-link", _Link())
-    if name == "need":
-        if isinstance(value, dict):
-            link.sent.discard((str(value.get("kind")), str(value.get("film_id"))))
-        return
-    event = parse_event(name, value)
-    if event is None or event.seq <= link.last_seq:
-        return
-    if on_event is None:
-        link.events.append(event)
-    else:
-        on_event(event)
-    link.last_seq = event.seq
+    known = [event for event in map(parse_event, sent if isinstance(sent, list) else []) if event is not None]
+    for event in sorted(known, key=lambda one: one.seq):
+        if event.seq <= link.last_seq:
+            continue
+        if isinstance(event, PixelRequest):
+            link.sent.discard((event.kind, event.film_id))
+        elif on_event is None:
+            link.events.append(event)
+        else:
+            on_event(event)
+        link.last_seq = event.seq

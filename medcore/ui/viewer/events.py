@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-__all__ = ["ViewerEvents", "merge_events", "parse_event"]
+__all__ = ["PixelRequest", "ViewerEvents", "merge_events", "parse_event"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,23 +37,35 @@ class ViewerEvents:
     seq: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelRequest:
+    """The browser misses pixels: ``kind`` is ``"film"`` or ``"tensor"``."""
+
+    film_id: str
+    kind: str
+    seq: int
+
+
 _FIELDS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "reading": ("reading", (1, 2, 3, 4)),
     "verdict": ("verdict", ("agree", "override")),
     "step": ("step", (-1, 1)),
     "heat": ("wants_heat", (True,)),
+    "need": ("kind", ("film", "tensor")),
 }
 
 
-def parse_event(name: str, value: object) -> ViewerEvents | None:
-    """Return what the browser sent as ``name``; None for anything but the events it may send."""
-    if name not in _FIELDS or not isinstance(value, dict):
+def parse_event(sent: object) -> ViewerEvents | PixelRequest | None:
+    """Return one event as the browser sent it; None for anything but the events it may send."""
+    if not isinstance(sent, dict) or sent.get("name") not in _FIELDS:
         return None
-    field, allowed = _FIELDS[name]
-    film_id, seq, chosen = value.get("film_id"), value.get("seq"), value.get("value")
-    known = next((one for one in allowed if type(one) is type(chosen) and one == chosen), None)
+    field, allowed = _FIELDS[sent["name"]]
+    film_id, seq, value = sent.get("film_id"), sent.get("seq"), sent.get("value")
+    known = next((one for one in allowed if type(one) is type(value) and one == value), None)
     if known is None or not isinstance(film_id, str) or not film_id or type(seq) is not int or seq < 1:
         return None
+    if field == "kind":
+        return PixelRequest(film_id=film_id, kind=known, seq=seq)
     return replace(ViewerEvents(film_id=film_id, seq=seq), **{field: known})
 
 

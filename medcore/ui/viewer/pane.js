@@ -157,8 +157,6 @@ class FilmPane {
     context.imageSmoothingEnabled = true;
     context.drawImage(this.heat.picture, corner.x, corner.y, end.x - corner.x, end.y - corner.y);
     context.restore();
-    context.strokeStyle = `rgb(${HEAT_HUE})`;
-    context.lineWidth = 1.5 * (globalThis.devicePixelRatio || 1);
     context.beginPath();
     for (const [x1, y1, x2, y2] of this.heat.lines) {
       const from = toScreen(frame, x1 * columns, y1 * rows);
@@ -166,7 +164,12 @@ class FilmPane {
       context.moveTo(from.x, from.y);
       context.lineTo(to.x, to.y);
     }
-    context.stroke();
+    const ratio = globalThis.devicePixelRatio || 1;
+    for (const [colour, width] of [["#0006", 3], [`rgb(${HEAT_HUE})`, 1.5]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = width * ratio;
+      context.stroke();
+    }
   }
 
   drawRuler(context, frame, { from, to }, ratio) {

@@ -44,6 +44,7 @@ class FilmStore {
     this.fault = "";
     this.listeners = new Set();
     this.sequence = 0;
+    this.recent = [];
   }
 
   // Take one packet; a damaged one leaves a sentence instead of a film.
@@ -52,7 +53,6 @@ class FilmStore {
       const packet = unpackPacket(bytes);
       if (packet.kind === "tensor") this.tensors.set(packet.film_id, packet);
       else this.films.set(packet.film_id, makeRaster(packet));
-      this.fault = "";
     } catch (error) {
       this.fault = `The film arrived damaged: ${error.message}. Open it again.`;
     }

@@ -6,6 +6,8 @@ const ASK_AFTER_MS = 400;
 const WAIT_MS = 15000;
 const STEP_MS = 1500;
 const MOST_ASKED = 2;
+const REPEAT_MS = 10000;
+const MOST_REPEATED = 12;
 
 class Viewer {
   constructor(root) {
@@ -37,8 +39,19 @@ class Viewer {
     this.coming = new Set(data.coming ?? []);
     if (this.data?.film?.film_id !== data.film?.film_id) this.startFilm();
     this.data = data;
-    this.section.style.height = `${data.height}px`;
+    this.fitWindow();
     this.refresh();
+  }
+
+  // As high as the page says, or down to the end of a taller window. Never greyed while the page runs.
+  fitWindow() {
+    const { height, below } = this.data;
+    const scrolled = this.root.host.closest("[data-testid=stMain]")?.scrollTop ?? 0;
+    const above = this.section.getBoundingClientRect().top + scrolled;
+    const free = below === null ? 0 : Math.floor(innerHeight - above - below);
+    this.section.style.height = `${Math.max(height, free)}px`;
+    const frame = this.root.host.closest("[data-testid=stElementContainer]");
+    frame?.style.setProperty("opacity", "1", "important");
   }
 
   startFilm() {
@@ -69,7 +82,10 @@ class Viewer {
     if (beside === "prior") this.prior.show(prior, "Prior");
     if (beside === "tensor") this.tensor.show(this.store.tensors.get(film.film_id) ?? null);
     this.askForMissing(beside);
-    if (this.film.raster) this.say("");
+    if (this.film.raster) {
+      this.store.fault = "";
+      this.say("");
+    }
     this.syncBar(beside);
     this.syncPresets();
     this.syncHeat();
@@ -100,8 +116,8 @@ class Viewer {
     if (gaveUp) return;
     this.timer = setTimeout(() => {
       this.asked.set(name, times + 1);
-      this.send("need", { kind, film_id: filmId });
-    }, this.coming.has(name) ? WAIT_MS : ASK_AFTER_MS);
+      this.post("need", kind, filmId);
+    }, this.coming.has(name) && !this.store.fault ? WAIT_MS : ASK_AFTER_MS);
   }
 
   say(words, waiting = false) {
@@ -187,8 +203,16 @@ class Viewer {
     const now = performance.now();
     if (name !== "heat" && now < this.stepping) return;
     if (name === "step") this.stepping = now + STEP_MS;
-    this.store.sequence = Math.max(this.store.sequence + 1, Date.now()); // rises across reloads too
-    this.send(name, { value, film_id: this.data.film.film_id, seq: this.store.sequence });
+    this.post(name, value, this.data.film.film_id);
+  }
+
+  // A waiting message is replaced by the next one, so each carries the last ones too; the server knows them by number.
+  post(name, value, filmId) {
+    const seq = Math.max(this.store.sequence + 1, Date.now()); // rises across reloads too
+    this.store.sequence = seq;
+    const recent = this.store.recent.filter((event) => event.seq > seq - REPEAT_MS).slice(1 - MOST_REPEATED);
+    this.store.recent = [...recent, { name, value, film_id: filmId, seq }];
+    this.send("events", this.store.recent);
   }
 
   act(name) {
@@ -256,10 +280,12 @@ class Viewer {
     this.store.listeners.add(this.arrived);
     this.keyDown = (event) => this.takeKey(event);
     this.keyUp = (event) => this.dropKey(nameKey(event));
+    this.resize = () => this.data && !this.root.fullscreenElement && this.fitWindow();
     this.blur = () => ["h", " "].forEach((name) => this.dropKey(name));
     addEventListener("keydown", this.keyDown, true);
     addEventListener("keyup", this.keyUp, true);
     addEventListener("blur", this.blur);
+    addEventListener("resize", this.resize);
   }
 
   close() {
@@ -269,6 +295,7 @@ class Viewer {
     removeEventListener("keydown", this.keyDown, true);
     removeEventListener("keyup", this.keyUp, true);
     removeEventListener("blur", this.blur);
+    removeEventListener("resize", this.resize);
   }
 
   takeKey(event) {
