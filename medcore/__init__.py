@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from medcore.errors import MedcoreError
 
 if TYPE_CHECKING:
-    from medcore.api import Model, list_models, load_model
+    from medcore.api import FilmScorer, Model, list_models, load_model
 
-__all__ = ["MedcoreError", "Model", "list_models", "load_model"]
+__all__ = ["FilmScorer", "MedcoreError", "Model", "list_models", "load_model"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    if name in {"Model", "list_models", "load_model"}:
+    if name in {"FilmScorer", "Model", "list_models", "load_model"}:
         from medcore import api
 
         return getattr(api, name)

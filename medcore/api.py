@@ -3,34 +3,55 @@
 >>> import medcore
 >>> model = medcore.load_model("diabetes-logistic")  # doctest: +SKIP
 >>> model.predict([{"age_years": 61, "sex": "male", "waist_cm": 112}])  # doctest: +SKIP
+>>> films = medcore.load_model("pneumonia-transfer")  # doctest: +SKIP
+>>> films.predict(["chest.dcm", "chest.png"])  # doctest: +SKIP
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from medcore.conditions.catalog import find_condition
+from medcore.conditions.catalog import find_condition, find_film_condition, kind_of
 from medcore.conditions.condition import Condition
+from medcore.conditions.film_condition import FilmCondition
 from medcore.config import read_settings
 from medcore.errors import ExplanationError, InputError, IntegrityError, MedcoreError, NotANumberError
+from medcore.explain.saliency import FilmExplainer
 from medcore.explain.tabular import Explainer
+from medcore.imaging.phantom import make_phantom
+from medcore.imaging.quality import film_status, header_reasons, pixel_reasons
+from medcore.imaging.radiograph import Radiograph
+from medcore.imaging.reader import read_image
+from medcore.imaging.squash import film_tensor
 from medcore.inference.eligibility import find_reasons
+from medcore.inference.film_model import FILM_KIND, FilmModel
 from medcore.inference.risk_model import RiskBatch, RiskModel
 from medcore.records import FieldKind, PatientRecord, read_record
 from medcore.records.reading import cap_value, check_possible
 from medcore.registry import Catalog
-from medcore.results import Explanation, MissingValueGain, ModelFacts, Prediction, Response, Status
+from medcore.results import (
+    Explanation,
+    MissingValueGain,
+    ModelFacts,
+    Prediction,
+    Reason,
+    Response,
+    Saliency,
+    Status,
+)
 
-__all__ = ["Model", "list_models", "load_model"]
+__all__ = ["FilmScorer", "Model", "list_models", "load_model"]
 
 Record = PatientRecord | Mapping[str, str | float | None]
+Film = Radiograph | Path | str | bytes
 
 
 class Model:
@@ -61,6 +82,12 @@ class Model:
             cohort=self.risk_model.cohort,
             fieldwise=self.risk_model.fieldwise(),
         )
+
+    def warm_up(self) -> None:
+        """Score and explain a made-up patient, so that the first real answer is quick."""
+        row = self.risk_model.cohort[0]
+        self.risk_model.risk(row[None])
+        self.explainer.explain(row)
 
     def predict(self, records: Iterable[Record]) -> tuple[Prediction, ...]:
         """Predict each record.
@@ -167,6 +194,98 @@ class Model:
         return PatientRecord(values=values).to_row(self.condition.schema)
 
 
+class FilmScorer:
+    """A loaded film model with everything it can be asked.
+
+    Films are :class:`medcore.imaging.Radiograph`, paths of PNG, JPEG or DICOM files, or the bytes of such a file.
+    """
+
+    def __init__(self, film_model: FilmModel, facts: ModelFacts, condition: FilmCondition) -> None:
+        if film_model.network.spec.classes != condition.words or film_model.network.spec.positive != condition.positive:
+            raise IntegrityError(
+                f"{facts.model_id} was trained on other classes than {condition.id} has now: train it again",
+                expected=", ".join(condition.words),
+            )
+        self.facts = facts
+        self.condition = condition
+        self.film_model = film_model
+
+    @cached_property
+    def explainer(self) -> FilmExplainer:
+        """Heat maps and SHAP values of this model."""
+        return FilmExplainer(self.film_model)
+
+    def warm_up(self) -> None:
+        """Score and explain a phantom, so that the first real answer is quick."""
+        tensor = self._tensor(make_phantom(rows=300, columns=250))
+        self.score(tensor[None])
+        self.explain_tensor(tensor)
+
+    def predict(self, films: Iterable[Film]) -> tuple[Prediction, ...]:
+        """Predict each film; all are scored together.
+
+        Raises
+        ------
+        ImageError
+            A film cannot be read (the first one found); the message names the file.
+        InputError
+            A film is none of the kinds above.
+        """
+        if isinstance(films, Radiograph | Path | str | bytes) or not isinstance(films, Iterable):
+            raise InputError("predict takes a list of films; put a single film into a list")
+        tensors, reasons = [], []
+        for film in films:
+            tensor, found = self._prepare(film)
+            tensors.append(tensor)
+            reasons.append(found)
+        return self.score(np.array(tensors), reasons) if tensors else ()
+
+    def predict_one(self, film: Film) -> Prediction:
+        """Predict one film; errors as :meth:`predict`."""
+        return self.predict([film])[0]
+
+    def explain(self, film: Film, method: str = "hirescam") -> Saliency:
+        """Explain one film by a heat map (``"hirescam"``) or by SHAP values of its parts (``"shap"``).
+
+        Raises
+        ------
+        ImageError, InputError
+            As :meth:`predict`, or this film's score is withheld, or there is no such method.
+        ExplanationError
+            The score stands but could not be explained.
+        """
+        tensor, reasons = self._prepare(film)
+        prediction = self.score(tensor[None], [reasons])[0]
+        if prediction.status is Status.WITHHELD:
+            withholding = [item for item in prediction.applicability.reasons if film_status([item]) is Status.WITHHELD]
+            raise InputError(f"the score is withheld for this film: {withholding[0].text}", field=withholding[0].field)
+        return self.explain_tensor(tensor, method)
+
+    def score(self, tensors: np.ndarray, reasons: Sequence[tuple[Reason, ...]] | None = None) -> tuple[Prediction, ...]:
+        """Predict films given as the model sees them, shape (n, size, size), with what is known against them."""
+        return self.film_model.predict(tensors, reasons)
+
+    def explain_tensor(self, tensor: np.ndarray, method: str = "hirescam") -> Saliency:
+        """Explain a film given as the model sees it, whatever its status; errors as :meth:`explain`."""
+        methods = {"hirescam": self.explainer.heat_map, "shap": self.explainer.shap}
+        if method not in methods:
+            known = ", ".join(methods)
+            raise InputError(f"there is no explanation {method!r} of a film. Known are: {known}.", value=method)
+        with _explaining():
+            return methods[method](tensor)
+
+    def _prepare(self, film: Film) -> tuple[np.ndarray, tuple[Reason, ...]]:
+        if not isinstance(film, Radiograph):
+            if not isinstance(film, Path | str | bytes):
+                raise InputError("a film is a Radiograph, a path, or the bytes of a file")
+            film = read_image(film)
+        tensor = self._tensor(film)
+        return tensor, (*header_reasons(film, self.condition.limits), *pixel_reasons(tensor))
+
+    def _tensor(self, film: Radiograph) -> np.ndarray:
+        return film_tensor(film, self.film_model.network.spec.size)
+
+
 def _check_values(condition: Condition, values: Mapping[str, float]) -> dict[str, float]:
     """Return the known values of a record that was not read by us; keys that are no fields are ignored."""
     checked: dict[str, float] = {}
@@ -196,11 +315,20 @@ def _explaining() -> Iterator[None]:
 
 def list_models(condition: str | None = None, models_dir: Path | None = None) -> tuple[ModelFacts, ...]:
     """List the usable models (of one condition), defaults first."""
-    return _catalog(models_dir).models(find_condition(condition).id if condition else None)
+    return _catalog(models_dir).models(_condition_id(condition) if condition else None)
 
 
-def load_model(model_id: str, models_dir: Path | None = None) -> Model:
+def _condition_id(name: str) -> str:
+    return (find_film_condition if kind_of(name) == "image" else find_condition)(name).id
+
+
+def load_model(model_id: str, models_dir: Path | None = None) -> Any:
     """Load one model: hashes checked, model built, self-test run.
+
+    Returns
+    -------
+    Model or FilmScorer
+        What answers about patients' values, or about films.
 
     Raises
     ------
@@ -212,9 +340,11 @@ def load_model(model_id: str, models_dir: Path | None = None) -> Model:
     return load_from(_catalog(models_dir), model_id)
 
 
-def load_from(catalog: Catalog, model_id: str) -> Model:
-    """Load one model of an opened catalog; errors as :func:`load_model`."""
+def load_from(catalog: Catalog, model_id: str) -> Any:
+    """Load one model of an opened catalog; answers and errors as :func:`load_model`."""
     facts = catalog.find(model_id)
+    if facts.kind == FILM_KIND:
+        return FilmScorer(FilmModel.load(catalog.bundle(model_id)), facts, find_film_condition(facts.condition))
     return Model(RiskModel.load(catalog.bundle(model_id)), facts, find_condition(facts.condition))
 
 

@@ -23,7 +23,7 @@ ALLOWED = {
     "registry": {*BASE, "records", "encoding", "models.layers", "models.layer_names"},
     "inference": {*BASE, "records", "encoding", "imaging", "registry"},
     "explain": {*BASE, "records", "encoding", "imaging", "registry", "inference"},
-    "api": {*BASE, "records", "conditions", "registry", "inference", "explain"},
+    "api": {*BASE, "records", "conditions", "imaging", "registry", "inference", "explain"},
     "journal": set(BASE),
     "access": {"errors", "config", "journal"},
     "figures": {"errors", "records", "results", "evaluation"},

@@ -52,6 +52,6 @@ def test_import_is_light(code):
 
 
 def test_the_python_interface():
-    assert medcore.__all__ == ["MedcoreError", "Model", "list_models", "load_model"]
+    assert medcore.__all__ == ["FilmScorer", "MedcoreError", "Model", "list_models", "load_model"]
     with pytest.raises(AttributeError):
         _ = medcore.no_such_thing

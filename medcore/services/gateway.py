@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from medcore.errors import MedcoreError
-from medcore.results import Explanation, MissingValueGain, Prediction, Response
+from medcore.results import Explanation, MissingValueGain, Prediction, Reason, Response, Saliency
 
 __all__ = ["Gateway", "ModelAnswer"]
 
@@ -23,9 +25,10 @@ class ModelAnswer:
 
 
 class Gateway(Protocol):
-    """The model side, wherever it runs. ``values`` are canonical, blanks absent.
+    """The model side, wherever it runs. ``values`` are canonical, blanks absent; films are tensors 0..1.
 
-    Every method may raise a ``MedcoreError`` (``WorkerError`` when the child failed).
+    Every method may raise a ``MedcoreError``: ``WorkerError`` when the child failed, ``InputError`` when a
+    model of tables is asked about films or the other way round.
     """
 
     def ready(self) -> bool:
@@ -49,3 +52,11 @@ class Gateway(Protocol):
 
     def respond(self, model_id: str, values: Mapping[str, float], field: str) -> Response:
         """Sweep one field over its studied range."""
+
+    def score_films(
+        self, model_id: str, tensors: np.ndarray, reasons: Sequence[tuple[Reason, ...]]
+    ) -> tuple[Prediction, ...]:
+        """Score films, float32 (n, size, size) 0..1, each with the reasons found in its header and pixels."""
+
+    def explain_film(self, model_id: str, tensor: np.ndarray, method: str = "hirescam") -> Saliency:
+        """Explain one film, (size, size): ``"hirescam"`` (heat map, quick) or ``"shap"`` (slower)."""

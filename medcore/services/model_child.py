@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from medcore.errors import ArtifactError, IntegrityError, MedcoreError, UnknownNameError
-from medcore.results import Explanation, Prediction, Response
+from medcore.errors import ArtifactError, InputError, IntegrityError, MedcoreError, UnknownNameError
+from medcore.results import Explanation, Prediction, Reason, Response, Saliency
 from medcore.services.gateway import ModelAnswer
 from medcore.workers import Limits, Worker
 
@@ -31,18 +32,21 @@ _ANSWER: TypeAdapter[ModelAnswer] = TypeAdapter(ModelAnswer)
 _PREDICTION: TypeAdapter[Prediction] = TypeAdapter(Prediction)
 _EXPLANATION: TypeAdapter[Explanation] = TypeAdapter(Explanation)
 _RESPONSE: TypeAdapter[Response] = TypeAdapter(Response)
+_PREDICTIONS: TypeAdapter[tuple[Prediction, ...]] = TypeAdapter(tuple[Prediction, ...])
+_SALIENCY: TypeAdapter[Saliency] = TypeAdapter(Saliency)
+_REASONS: TypeAdapter[list[tuple[Reason, ...]]] = TypeAdapter(list[tuple[Reason, ...]])
 
 
 class LocalGateway:
     """Models in this process, loaded when first asked for, and again when their bundle has been replaced."""
 
     def __init__(self, models_dir: Path) -> None:
-        from medcore.api import Model, load_from
+        from medcore.api import FilmScorer, Model, load_from
         from medcore.registry import Catalog
 
         self.catalog = Catalog(models_dir)
         self._load = load_from
-        self._models: dict[str, Model] = {}
+        self._models: dict[str, Model | FilmScorer] = {}
 
     def ready(self) -> bool:
         """Say yes: there is nothing to wait for."""
@@ -57,7 +61,7 @@ class LocalGateway:
         """Do nothing: there is no start to ask for."""
 
     def warm_up(self) -> None:
-        """Load every default model and score one made-up patient, so that the first answer is quick.
+        """Load every default model and ask it about a made-up patient or film, so that the first answer is quick.
 
         A model that cannot do this is left cold, whatever is wrong with it: asking for it says why.
         """
@@ -65,10 +69,7 @@ class LocalGateway:
             if not facts.default:
                 continue
             try:
-                model = self._model(facts.model_id)
-                row = model.risk_model.cohort[0]
-                model.risk_model.risk(row[None])
-                model.explainer.explain(row)
+                self._model(facts.model_id).warm_up()
             except Exception as error:  # noqa: BLE001 - one bad bundle must not stop the others
                 _log.warning("%s is not warm: %s", facts.model_id, type(error).__name__)
 
@@ -76,26 +77,54 @@ class LocalGateway:
         """Score one patient."""
         from medcore.records import PatientRecord
 
-        prediction: Prediction = self._model(model_id).predict_one(PatientRecord(values=values))
+        prediction: Prediction = self._table_model(model_id).predict_one(PatientRecord(values=values))
         return prediction
 
     def assess(self, model_id: str, values: Mapping[str, float], *, precision: float = 0.02) -> ModelAnswer:
         """Score and explain one patient."""
-        return self._answer(self._model(model_id), values, precision)
+        return self._answer(self._table_model(model_id), values, precision)
 
     def refine(self, model_id: str, values: Mapping[str, float]) -> Explanation:
         """Explain one patient more exactly, with the stability of the strongest fields."""
         from medcore.records import PatientRecord
 
-        explanation: Explanation = self._model(model_id).refine(PatientRecord(values=values))
+        explanation: Explanation = self._table_model(model_id).refine(PatientRecord(values=values))
         return explanation
 
     def respond(self, model_id: str, values: Mapping[str, float], field: str) -> Response:
         """Sweep one field."""
         from medcore.records import PatientRecord
 
-        response: Response = self._model(model_id).respond(PatientRecord(values=values), field)
+        response: Response = self._table_model(model_id).respond(PatientRecord(values=values), field)
         return response
+
+    def score_films(
+        self, model_id: str, tensors: np.ndarray, reasons: Sequence[tuple[Reason, ...]]
+    ) -> tuple[Prediction, ...]:
+        """Score films."""
+        predictions: tuple[Prediction, ...] = self._film_model(model_id).score(tensors, reasons)
+        return predictions
+
+    def explain_film(self, model_id: str, tensor: np.ndarray, method: str = "hirescam") -> Saliency:
+        """Explain one film."""
+        saliency: Saliency = self._film_model(model_id).explain_tensor(tensor, method)
+        return saliency
+
+    def _table_model(self, model_id: str) -> Any:
+        from medcore.api import Model
+
+        model = self._model(model_id)
+        if not isinstance(model, Model):
+            raise InputError(f"{model_id} answers about films, not about a patient's values", field="model")
+        return model
+
+    def _film_model(self, model_id: str) -> Any:
+        from medcore.api import FilmScorer
+
+        model = self._model(model_id)
+        if not isinstance(model, FilmScorer):
+            raise InputError(f"{model_id} answers about a patient's values, not about films", field="model")
+        return model
 
     def _model(self, model_id: str) -> Any:
         """Return the model; one whose bundle was replaced by another sound one is loaded again.
@@ -152,13 +181,34 @@ def make_handler(models_dir: str, threads: int = 0) -> Callable[[str, dict[str, 
             return {}, []
         if op not in _OPERATIONS:
             raise UnknownNameError(f"the model process has no operation {op!r}", value=op)
+        if op in _FILM_OPERATIONS:
+            payload = _unpack_films(payload, blobs)
         result = getattr(gateway, op)(**payload)
-        return {"result": asdict(result)}, []
+        return {"result": [asdict(item) for item in result] if isinstance(result, tuple) else asdict(result)}, []
 
     return handle
 
 
-_OPERATIONS = frozenset({"assess", "predict", "refine", "respond"})
+_FILM_OPERATIONS = frozenset({"explain_film", "score_films"})
+_OPERATIONS = frozenset({"assess", "predict", "refine", "respond"}) | _FILM_OPERATIONS
+
+
+def _pack_films(films: np.ndarray) -> tuple[list[int], list[bytes]]:
+    """Return shape and little-endian float32 bytes: a film crosses the pipe exactly as it is."""
+    films = np.ascontiguousarray(films, dtype="<f4")
+    return list(films.shape), [films.tobytes()]
+
+
+def _unpack_films(payload: dict[str, Any], blobs: Sequence[bytes]) -> dict[str, Any]:
+    """Put films and reasons back into a request's arguments."""
+    arguments = dict(payload)
+    try:
+        films = np.frombuffer(blobs[0], dtype="<f4").reshape([int(side) for side in arguments.pop("shape")])
+        if "reasons" in arguments:
+            arguments["reasons"] = _REASONS.validate_python(arguments["reasons"])
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise InputError("the films of this request cannot be read") from error
+    return {**arguments, "tensors" if films.ndim == 3 else "tensor": films}
 
 
 def limit_threads(threads: int) -> None:
@@ -237,8 +287,22 @@ class ChildGateway:
         """Sweep one field."""
         return _read(_RESPONSE, self._ask("respond", model_id=model_id, values=dict(values), field=field))
 
-    def _ask(self, op: str, **payload: Any) -> Any:
-        answer, _ = self._worker.request(op, payload)
+    def score_films(
+        self, model_id: str, tensors: np.ndarray, reasons: Sequence[tuple[Reason, ...]]
+    ) -> tuple[Prediction, ...]:
+        """Score films."""
+        shape, blobs = _pack_films(tensors)
+        told = [[asdict(reason) for reason in one] for one in reasons]
+        answer = self._ask("score_films", blobs, model_id=model_id, shape=shape, reasons=told)
+        return _read(_PREDICTIONS, answer)
+
+    def explain_film(self, model_id: str, tensor: np.ndarray, method: str = "hirescam") -> Saliency:
+        """Explain one film."""
+        shape, blobs = _pack_films(tensor)
+        return _read(_SALIENCY, self._ask("explain_film", blobs, model_id=model_id, shape=shape, method=method))
+
+    def _ask(self, op: str, blobs: Sequence[bytes] = (), /, **payload: Any) -> Any:
+        answer, _ = self._worker.request(op, payload, blobs)
         try:
             return answer["result"]
         except KeyError as error:
