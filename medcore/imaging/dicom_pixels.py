@@ -14,7 +14,7 @@ import numpy as np
 from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
-from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 
 from medcore.errors import UnreadableImageError, UnsupportedImageError
 from medcore.imaging.codestreams import Codestream, read_jpeg2000_header, read_jpeg_header
@@ -87,8 +87,8 @@ class _Layout:
 
 def name_syntax(transfer_syntax: str) -> str:
     """Name a transfer syntax for a message: ``"JPEG Lossless, Non-Hierarchical (Process 14)"``."""
-    entry = uid.UID_dictionary.get(transfer_syntax)
-    return entry[0] if entry else "one that is not in the standard"
+    name = uid.UID(transfer_syntax).name
+    return name if name != transfer_syntax else "one that is not in the standard"
 
 
 def decode_pixels(kept: Dataset, transfer_syntax: str, *, overlays: bool) -> Pixels:
@@ -217,23 +217,23 @@ def _check_stream(data: bytes, syntax: _Syntax, layout: _Layout) -> None:
 
 
 def _run_decoder(data: bytes, transfer_syntax: str, syntax: _Syntax, layout: _Layout) -> np.ndarray:
-    array, _ = get_decoder(uid.UID(transfer_syntax)).as_array(
-        data,
-        index=0,
-        raw=layout.samples == 1,
-        decoding_plugin=syntax.plugin,
-        rows=layout.rows,
-        columns=layout.columns,
-        samples_per_pixel=layout.samples,
-        photometric_interpretation=layout.photometric,
-        number_of_frames=1,
-        bits_allocated=layout.allocated,
-        bits_stored=layout.allocated if syntax.native else layout.stored,  # native bits are cut below
-        pixel_representation=int(layout.signed),
-        planar_configuration=layout.planar,
-        pixel_keyword="PixelData",
-        pixel_vr=layout.vr if layout.vr in {"OB", "OW"} else "OW",
-    )
+    options: dict[str, Any] = {
+        "index": 0,
+        "raw": layout.samples == 1,
+        "decoding_plugin": syntax.plugin,
+        "rows": layout.rows,
+        "columns": layout.columns,
+        "samples_per_pixel": layout.samples,
+        "photometric_interpretation": layout.photometric,
+        "number_of_frames": 1,
+        "bits_allocated": layout.allocated,
+        "bits_stored": layout.allocated if syntax.native else layout.stored,  # native bits are cut below
+        "pixel_representation": int(layout.signed),
+        "planar_configuration": layout.planar,
+        "pixel_keyword": "PixelData",
+        "pixel_vr": layout.vr if layout.vr in {"OB", "OW"} else "OW",
+    }
+    array: np.ndarray = get_decoder(uid.UID(transfer_syntax)).as_array(data, **options)[0]
     expected = (layout.rows, layout.columns, 3)[: 2 if layout.samples == 1 else 3]
     if array.shape != expected:
         raise UnreadableImageError("its picture does not have the size that its header gives")

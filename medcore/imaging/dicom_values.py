@@ -221,7 +221,7 @@ class _Lut:
 
     def look_up(self, numbers: np.ndarray) -> np.ndarray:
         """Return uint16 entries for whole numbers."""
-        return self.entries[np.clip(numbers - self.first, 0, len(self.entries) - 1)]
+        return np.take(self.entries, numbers - self.first, mode="clip")
 
     @classmethod
     def read(cls, item: Dataset, *, signed: bool) -> _Lut | None:

@@ -74,7 +74,8 @@ def _draw_trunk(x: np.ndarray, y: np.ndarray, wobble: np.ndarray) -> np.ndarray:
         brightness = brightness - 0.44 * lung * (1 - dome)
     heart = _ellipse(x, y, center=(0.14, 0.22 + 0.03 * wobble[6]), radii=(0.3 + 0.03 * wobble[7], 0.3), edge=9)
     mediastinum = _ellipse(x, y, center=(0.0, -0.1), radii=(0.16, 1.0), edge=7)
-    return np.maximum(brightness, 0.66 * np.maximum(heart, 0.9 * mediastinum))
+    trunk_and_heart: np.ndarray = np.maximum(brightness, 0.66 * np.maximum(heart, 0.9 * mediastinum))
+    return trunk_and_heart
 
 
 def _draw_bones(x: np.ndarray, y: np.ndarray, wobble: np.ndarray) -> np.ndarray:
@@ -84,7 +85,8 @@ def _draw_bones(x: np.ndarray, y: np.ndarray, wobble: np.ndarray) -> np.ndarray:
     arch = y + 0.32 * np.abs(x) ** 1.6 - 0.12 * np.abs(x) + 0.02 * wobble[8]
     ribs = 0.09 * np.clip(np.cos((27 + wobble[9]) * arch) - 0.35, 0, None) * (np.abs(x) > 0.1)
     clavicle = 0.13 * np.exp(-(((y + 0.68 + 0.22 * np.abs(x) + 0.01 * wobble[10]) / 0.025) ** 2)) * (np.abs(x) < 0.7)
-    return inside * (spine + ribs + clavicle)
+    bones: np.ndarray = inside * (spine + ribs + clavicle)
+    return bones
 
 
 def _ellipse(

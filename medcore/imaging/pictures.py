@@ -34,6 +34,15 @@ _TURNS = {
     7: "mirrored and turned by 270 degrees",
     8: "turned clockwise by 270 degrees",
 }
+_MOVES: dict[int, tuple[bool, tuple[int, ...]]] = {  # whether to transpose, then which axes to reverse
+    2: (False, (1,)),
+    3: (False, (0, 1)),
+    4: (False, (0,)),
+    5: (True, ()),
+    6: (True, (1,)),
+    7: (True, (0, 1)),
+    8: (True, (0,)),
+}
 _TEXT_KEYS = {
     "exif": "EXIF block",
     "comment": "comment",
@@ -187,7 +196,7 @@ def _take_colour(image: Image.Image) -> _Draft:
     steps = [f"{image.mode} picture"]
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        if image.getextrema()[3] == (255, 255):
+        if image.getchannel("A").getextrema() == (255, 255):
             steps.append("opaque throughout: transparency dropped")
         else:
             ground = Image.new("RGBA", image.size, (0, 0, 0, 255))
@@ -207,16 +216,9 @@ def _take_colour(image: Image.Image) -> _Draft:
 def _turn(draft: _Draft, orientation: int) -> None:
     if orientation not in _TURNS:
         return
-    turned = {
-        2: np.fliplr,
-        3: lambda a: np.rot90(a, 2),
-        4: np.flipud,
-        5: np.transpose,
-        6: lambda a: np.rot90(a, -1),
-        7: lambda a: np.rot90(a, 2).T,
-        8: lambda a: np.rot90(a, 1),
-    }[orientation](draft.stored)
-    draft.stored = np.ascontiguousarray(turned)
+    transposed, flips = _MOVES[orientation]
+    turned = draft.stored.T if transposed else draft.stored
+    draft.stored = np.ascontiguousarray(np.flip(turned, flips))
     draft.steps.append(f"{_TURNS[orientation]}, as its EXIF orientation says")
 
 

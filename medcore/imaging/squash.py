@@ -17,7 +17,7 @@ from medcore.imaging.radiograph import Radiograph
 
 __all__ = ["film_tensor", "squash"]
 
-_CACHED_SHAPES = 64
+_CACHED_SHAPES = 32
 
 
 def film_tensor(film: Radiograph, size: int = 224) -> np.ndarray:
@@ -52,8 +52,9 @@ def squash(pixels: np.ndarray, size: int = 224) -> np.ndarray:
     rows, columns = pixels.shape
     down, across = _make_weights(rows, size), _make_weights(columns, size)
     pixels = np.asarray(pixels, dtype=np.float32)
-    out = (down @ pixels) @ across.T if rows >= columns else down @ (pixels @ across.T)
-    return np.clip(out, 0.0, 1.0, out=out)
+    out: np.ndarray = (down @ pixels) @ across.T if rows >= columns else down @ (pixels @ across.T)
+    np.clip(out, 0.0, 1.0, out=out)
+    return out
 
 
 @lru_cache(maxsize=_CACHED_SHAPES)
