@@ -57,6 +57,7 @@ _VIEW_CODES = {
     **dict.fromkeys(("272479007", "R-10214"), View.PA),
     **dict.fromkeys(("399173006", "R-10236", "399198007", "R-10232", "399067008", "R-10228"), View.LATERAL),
 }
+_SIDEWAYS = ("A", "P")  # rows that run to the front or back of the body
 _HUMAN_CODES = {"337915000", "L-85B00"}
 _DAYS = {"D": 1.0, "W": 7.0, "M": 365.25 / 12, "Y": 365.25}
 _MOST_NUMBERS = 16
@@ -131,7 +132,9 @@ def _read_view(kept: Dataset) -> View | None:
         if code in _VIEW_CODES:
             return _VIEW_CODES[code]
     word = read_word(kept, "ViewPosition")
-    return None if not word else _VIEWS.get(word, View.OTHER)
+    if word:
+        return _VIEWS.get(word, View.OTHER)
+    return View.LATERAL if read_word(kept, "PatientOrientation")[:1] in _SIDEWAYS else None
 
 
 def _read_body_part(kept: Dataset) -> str | None:

@@ -242,6 +242,8 @@ FACTS = [
     ("left lateral", {"ViewPosition": "LL"}, "view", View.LATERAL, None),
     ("decubitus", {"ViewPosition": "LLD"}, "view", View.OTHER, None),
     ("no view", {"ViewPosition": None}, "view", None, None),
+    ("rows run backwards", {"ViewPosition": None, "PatientOrientation": ["P", "F"]}, "view", View.LATERAL, None),
+    ("rows run to the left", {"ViewPosition": None, "PatientOrientation": ["L", "F"]}, "view", None, None),
     ("hand", {"BodyPartExamined": "HAND"}, "body_part", "HAND", None),
     ("thorax", {"BodyPartExamined": "Thorax ap"}, "body_part", "CHEST", None),
     ("own word", {"BodyPartExamined": "ROE JANE"}, "body_part", "OTHER", None),
