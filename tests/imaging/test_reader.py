@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,19 @@ def test_a_decode_that_takes_too_long_ends_as_one_typed_error():
     slow = Limits(memory_bytes=READER_LIMITS.memory_bytes, request_s=0.001, start_s=60)
     with FilmReader(limits=slow) as one, pytest.raises(UnreadableImageError, match=r"^x\.png: .*limits of time"):
         one.read(make_png(make_pixels(2000, 2000, bits=16)), "x.png")
+
+
+def test_a_small_file_made_to_keep_the_decoder_busy_is_stopped():
+    """A progressive JPEG may repeat a scan of the whole picture as often as it likes."""
+    honest = make_jpeg(np.zeros((3000, 3000), np.uint8), progressive=True)
+    last_scan = honest[honest.rindex(b"\xff\xda") : -2]
+    bomb = honest[:-2] + last_scan * 5000 + b"\xff\xd9"
+    with FilmReader(limits=replace(READER_LIMITS, cpu_s=1)) as one:
+        start = time.monotonic()
+        with pytest.raises(UnreadableImageError, match=r"bomb\.jpg: .*made to do harm"):
+            one.read(bomb, "bomb.jpg")
+        assert time.monotonic() - start < READER_LIMITS.request_s + 2
+        assert one.read(GOOD).shape == (120, 100)
 
 
 def test_too_much_memory_ends_as_one_typed_error_and_the_next_film_is_read():
