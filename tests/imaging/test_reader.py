@@ -99,6 +99,7 @@ def test_a_small_file_made_to_keep_the_decoder_busy_is_stopped():
     last_scan = honest[honest.rindex(b"\xff\xda") : -2]
     bomb = honest[:-2] + last_scan * 5000 + b"\xff\xd9"
     with FilmReader(limits=replace(READER_LIMITS, cpu_s=1)) as one:
+        one.read(GOOD)
         start = time.monotonic()
         with pytest.raises(UnreadableImageError, match=r"bomb\.jpg: .*made to do harm"):
             one.read(bomb, "bomb.jpg")
