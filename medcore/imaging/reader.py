@@ -38,7 +38,7 @@ _ENVIRON = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_TH
 _ENVIRON |= {"MALLOC_ARENA_MAX": "2"}
 _SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".dcm": "DICOM", ".dicom": "DICOM"}
 _SALT = secrets.token_hex(16)
-_GAVE_UP = "it could not be decoded within the limits of time and memory: it is damaged, or made to do harm"
+_GAVE_UP = "it could not be opened within the limits of time and memory; it may be damaged. Try it once more"
 
 
 class FilmReader:
@@ -56,6 +56,7 @@ class FilmReader:
     """
 
     def __init__(self, *, limits: Limits = READER_LIMITS) -> None:
+        self._closed = False
         self._worker = Worker(
             "medcore.imaging.decode:factory",
             name="film reader",
@@ -93,7 +94,13 @@ class FilmReader:
         return self.submit(data, name).result()
 
     def submit(self, data: bytes, name: str = "") -> Future[Radiograph]:
-        """Queue a film and return at once; the result raises what :meth:`read` raises."""
+        """Queue a film and return at once; the result raises what :meth:`read` raises.
+
+        Raises
+        ------
+        BusyError, WorkerError
+            At once: the queue is full, or the reader has been closed.
+        """
         result: Future[Radiograph] = Future()
         if len(data) > MAX_FILE_BYTES:
             size = f"{len(data) // 1_000_000} MB"
@@ -117,7 +124,8 @@ class FilmReader:
         return result
 
     def close(self) -> None:
-        """End the child. Later calls do nothing."""
+        """End the child. Later calls do nothing; films still waiting are refused with a ``WorkerError``."""
+        self._closed = True
         self._worker.close()
 
     def __enter__(self) -> FilmReader:
@@ -128,10 +136,11 @@ class FilmReader:
         self.close()
 
     def _explain(self, error: MedcoreError, name: str) -> MedcoreError:
-        """Name the file; what ended the child is the file's fault, a child that cannot start is not."""
+        """Name the file; what ended the child is the file's fault, a child that cannot start or is closed is not."""
         if isinstance(error, ImageError):
             return _refuse(name, error)
-        if isinstance(error, BusyError) or not isinstance(error, WorkerError) or error is self._worker.failure:
+        not_the_film = self._closed or isinstance(error, BusyError) or error is self._worker.failure
+        if not_the_film or not isinstance(error, WorkerError):
             return error
         explained = _refuse(name, UnreadableImageError(_GAVE_UP))
         explained.__cause__ = error

@@ -101,7 +101,7 @@ def test_a_small_file_made_to_keep_the_decoder_busy_is_stopped():
     with FilmReader(limits=replace(READER_LIMITS, cpu_s=1)) as one:
         one.read(GOOD)
         start = time.monotonic()
-        with pytest.raises(UnreadableImageError, match=r"bomb\.jpg: .*made to do harm"):
+        with pytest.raises(UnreadableImageError, match=r"bomb\.jpg: .*within the limits"):
             one.read(bomb, "bomb.jpg")
         assert time.monotonic() - start < READER_LIMITS.request_s + 2
         assert one.read(GOOD).shape == (120, 100)
@@ -138,6 +138,15 @@ def test_after_closing_nothing_is_read():
     one.close()
     with pytest.raises(MedcoreError):
         one.read(GOOD)
+
+
+def test_closing_does_not_blame_the_films_that_wait():
+    one = FilmReader()
+    futures = [one.submit(make_png(make_pixels(1500, 1500, bits=16))) for _ in range(4)]
+    one.close()
+    for future in futures:
+        error = future.exception(timeout=20)
+        assert error is None or (isinstance(error, WorkerError) and "film reader" in error.message)
 
 
 def test_nothing_of_a_film_reaches_the_log(caplog, film_reader):
