@@ -19,7 +19,7 @@ __all__ = ["count_words", "show", "viewer_film"]
 
 _FIRST_FILM_S = 1.5
 _SCORE_S = 0.4
-_POLL_S = 0.4
+_POLL_S = 0.2
 _BAR_HEIGHTS = 116
 _LEAST_HEIGHT = 420
 _USUAL_HEIGHT = 800
@@ -43,10 +43,10 @@ def _show_page(worklist: Worklist) -> None:
         list_column, viewer_column, panel_column = (
             st.container(key=key) for key in ("xray_list", "xray_film", "xray_panel")
         )
+    drawn = worklist.version
     with viewer_column:
         current, has_viewer = _show_film(worklist, current)
     finding = _find_finding(worklist, current)
-    drawn = worklist.version
     with bar.container(key="xray_counts", horizontal=True, vertical_alignment="center"):
         st.html(count_words(worklist.counts))
         _show_message()
@@ -55,7 +55,8 @@ def _show_page(worklist: Worklist) -> None:
     with panel_column:
         film_panel.show(worklist, current, finding)
     st.html(f'<p class="mc-foot">{escape(worklist.desk.condition.foot_line)}</p>')
-    if worklist.counts.busy or (current is not None and worklist.is_mapping(current.id)):
+    mapping = current is not None and worklist.is_mapping(current.id)
+    if worklist.counts.busy or mapping or worklist.version != drawn:
         _watch(worklist, drawn)
 
 

@@ -21,6 +21,7 @@ __all__ = ["HEIGHT_KEY", "describe_row", "show"]
 
 HEIGHT_KEY = "mc_window_height"
 _THUMBNAILS_KEY = "mc_thumbnails"
+_EXPORT_KEY = "mc_film_export"
 _FOLDER = Path(__file__).parent / "filmlist"
 _TRIAGE_BANNER = "Triage order: by the model's score, unread films included. Its figures stay closed."
 
@@ -38,6 +39,7 @@ def show(worklist: Worklist, current: FilmCase | None, *, has_viewer: bool, focu
         "none": "No film of this kind." if worklist.cases else "",
         "keys": not has_viewer,
         "focus": focus,
+        "export": st.session_state.get(_EXPORT_KEY),
     }
     _declare()(
         key="films",
@@ -107,22 +109,22 @@ def _show_order(worklist: Worklist) -> None:
 
 def _show_tools(worklist: Worklist) -> None:
     with st.container(key="film_buttons", horizontal=True):
-        st.download_button(
-            "CSV",
-            data=lambda: worklist.write_csv().encode("utf-8-sig"),
-            file_name=f"medcore-films-{date.today().isoformat()}.csv",
-            mime="text/csv",
-            key="films_csv",
-            on_click="ignore",
-        )
+        st.button("CSV", key="films_csv", on_click=film_state.attempt, args=(_export, worklist))
         if any(worklist.can_retry(case) for case in worklist.cases):
             st.button("Retry", key="films_retry", on_click=worklist.retry)
         st.button("Clear", key="films_clear", on_click=_clear, args=(worklist,))
 
 
+def _export(worklist: Worklist) -> None:
+    """Hand the list to the browser with the next drawing; it is in the journal by then."""
+    number = st.session_state.get(_EXPORT_KEY, {}).get("number", 0) + 1
+    name = f"medcore-films-{date.today().isoformat()}.csv"
+    st.session_state[_EXPORT_KEY] = {"number": number, "name": name, "text": worklist.write_csv()}
+
+
 def _clear(worklist: Worklist) -> None:
     worklist.remove_all()
-    for key in (film_state.CURRENT_KEY, film_state.OVERRIDE_KEY, _THUMBNAILS_KEY):
+    for key in (film_state.CURRENT_KEY, film_state.OVERRIDE_KEY, _THUMBNAILS_KEY, _EXPORT_KEY):
         st.session_state.pop(key, None)
 
 

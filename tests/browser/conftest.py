@@ -85,6 +85,21 @@ def viewer_server(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def xray_folder(tmp_path_factory):
+    """Where the server of the X-ray page may write: its journal and its log."""
+    return tmp_path_factory.mktemp("xray")
+
+
+@pytest.fixture(scope="session")
+def xray_server(xray_folder):
+    """Address of the dashboard with the real film reader and a made-up film model; its log may hold no traceback."""
+    script = ROOT / "tests" / "browser" / "xray_app.py"
+    with run_server(script, xray_folder, TMPDIR=str(xray_folder)) as address:
+        yield address
+    assert "Traceback" not in (xray_folder / "log").read_text()
+
+
+@pytest.fixture(scope="session")
 def released_server(tmp_path_factory):
     """Address of the real dashboard with the released models; its log may hold no traceback."""
     folder = tmp_path_factory.mktemp("released")

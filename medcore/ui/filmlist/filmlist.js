@@ -76,6 +76,19 @@ function moveFocus(list, data) {
   list.medcoreFocus = wanted;
 }
 
+// A file made by the page is saved once, whatever runs follow; one made before this list stood here was saved then.
+function saveExport(list, made) {
+  const number = made?.number ?? 0;
+  if (made && number > (list.medcoreSaved ?? number)) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob(["\ufeff", made.text], { type: "text/csv;charset=utf-8" }));
+    link.download = made.name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  }
+  list.medcoreSaved = number;
+}
+
 function watchDrags() {
   const page = document.documentElement;
   let depth = 0;
@@ -129,6 +142,7 @@ export default function (component) {
   draw(list, component.data, (id) => list.medcore.setTriggerValue("pick", id));
   showCurrent(list, component.data);
   moveFocus(list, component.data);
+  saveExport(list, component.data.export);
   return () => {
     list.medcoreStop?.();
     list.medcoreStop = null;
