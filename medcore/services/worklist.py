@@ -392,7 +392,7 @@ class Worklist:
             and other.film.acquired_on is not None
             and other.film.acquired_on < film.acquired_on
         ]
-        return max(earlier, key=lambda other: (other.pixels.acquired_on, -other.number), default=None)  # type: ignore[arg-type, return-value]
+        return max(earlier, key=lambda other: (other.pixels.acquired_on, -other.number), default=None)
 
     def write_csv(self) -> str:
         """Write the list as CSV, journalled first; films that were not read have no figure in it."""

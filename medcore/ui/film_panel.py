@@ -152,7 +152,7 @@ def _show_verdict(worklist: Worklist, case: FilmCase) -> None:
 
 def _offer_turn(worklist: Worklist, case: FilmCase) -> None:
     if any(reason.code == _ORIENTATION for reason in case.reasons):
-        st.button("Turn the film a quarter ↻", key="turn", on_click=film_state.attempt, args=(worklist.turn, case.id))
+        st.button("Turn the film a quarter ↻", key="turn", on_click=film_state.request, args=(worklist.turn, case.id))
 
 
 def _ask_prevalence(worklist: Worklist) -> None:
@@ -178,7 +178,7 @@ def _show_limits(worklist: Worklist, case: FilmCase, finding: Finding | None) ->
             _ask_prevalence(worklist)
         if not any(reason.code == _ORIENTATION for reason in case.reasons):
             st.button(
-                "Turn the film a quarter ↻", key="turn", on_click=film_state.attempt, args=(worklist.turn, case.id)
+                "Turn the film a quarter ↻", key="turn", on_click=film_state.request, args=(worklist.turn, case.id)
             )
 
 

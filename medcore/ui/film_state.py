@@ -5,6 +5,7 @@ Films live in the session only: never in a cache that is shared, never on disk.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import streamlit as st
@@ -30,6 +31,8 @@ __all__ = [
     "list_films",
     "name_drop",
     "open_worklist",
+    "report",
+    "request",
     "select",
     "step",
     "take_dropped",
@@ -135,10 +138,15 @@ def take_message() -> str:
     return str(st.session_state.pop(_MESSAGE_KEY, ""))
 
 
-def attempt(action: object, *args: object) -> bool:
+def request(action: Callable[..., object], *args: object) -> None:
+    """Do what a button asks for; a refusal becomes a sentence on the page."""
+    attempt(action, *args)
+
+
+def attempt(action: Callable[..., object], *args: object) -> bool:
     """Do what the reader asked; a refusal becomes a sentence on the page. Return whether it was done."""
     try:
-        action(*args)  # type: ignore[operator]
+        action(*args)
     except MedcoreError as error:
         tell(wording.as_sentence(error.message))
         return False

@@ -35,7 +35,7 @@ def show(worklist: Worklist) -> None:
 def _show_page(worklist: Worklist) -> None:
     current = film_state.find_current(worklist)
     if current is not None:
-        worklist.wait(lambda: _is_past(worklist, current, Stage.WAITING), _FIRST_FILM_S)
+        worklist.wait(partial(_is_past, worklist, current, Stage.WAITING), _FIRST_FILM_S)
     with st.container(key="xray_bar", horizontal=True, vertical_alignment="center"):
         bar = st.empty()
         _show_drop(worklist, first=current is None)

@@ -24,7 +24,7 @@ def choose_condition() -> Condition:
 
 def choose_question() -> Condition | FilmCondition:
     """Draw the choice of any question, those about films among them, and return it."""
-    questions = (*list_conditions(), *list_film_conditions())
+    questions: tuple[Condition | FilmCondition, ...] = (*list_conditions(), *list_film_conditions())
     chosen = _choose(questions)
     return next(item for item in questions if item.id == chosen)
 

@@ -109,7 +109,7 @@ def _show_order(worklist: Worklist) -> None:
 
 def _show_tools(worklist: Worklist) -> None:
     with st.container(key="film_buttons", horizontal=True):
-        st.button("CSV", key="films_csv", on_click=film_state.attempt, args=(_export, worklist))
+        st.button("CSV", key="films_csv", on_click=film_state.request, args=(_export, worklist))
         if any(worklist.can_retry(case) for case in worklist.cases):
             st.button("Retry", key="films_retry", on_click=worklist.retry)
         st.button("Clear", key="films_clear", on_click=_clear, args=(worklist,))
