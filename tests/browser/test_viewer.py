@@ -242,6 +242,8 @@ def test_the_heat_map_comes_when_asked_for_and_shows_while_h_is_held(page):
     assert page.evaluate(f"{STORE}.preferences.opacity") == 0.8
     page.keyboard.press("n")
     page.wait_for_selector(".pane.current[data-film=film-1][data-heat=false]")
+    page.wait_for_selector(f"text=runs {runs + 1}")
+    page.wait_for_timeout(300)
     assert count_runs(page) == runs + 1
 
 
@@ -275,6 +277,7 @@ def test_what_the_reader_set_is_kept_by_film(page):
 def test_pixels_that_are_missing_are_asked_for_and_damaged_ones_explained(page):
     page.keyboard.press("n")
     page.wait_for_selector(".pane.current[data-film=film-1]")
+    page.wait_for_function(f"{STORE}.films.size === 4")
     page.evaluate(f"{STORE}.films.delete('film-0')")
     page.evaluate(  # the first answer is damaged on its way
         f"""() => {{
@@ -400,7 +403,7 @@ def test_a_window_is_dragged_at_thirty_frames_a_second(page):
     assert max(rates) >= LEAST_FPS, rates
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1920, 1080)])
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1920, 1080), (390, 844)])
 def test_no_text_is_small_or_cut_off(open_page, viewer_server, width, height):
     page = open_page(viewer_server, width=width, height=height)
     page.wait_for_selector(".pane.current[data-frames]")

@@ -76,9 +76,10 @@ function resample(raster, frame, out) {
   const start = across.first[across.from];
   const end = Math.min(columns, across.first[across.to - 1] + across.taps);
   const line = new Float32Array(columns + across.stride);
+  const sum = across.stride === 2 ? sumPairs : sumColumns;
   for (let y = down.from; y < down.to; y++) {
     sumRows(line, pixels, columns, down, y, start, end);
-    sumColumns(out, y * frame.width, line, across);
+    sum(out, y * frame.width, line, across);
   }
   return rectangle;
 }
@@ -99,5 +100,13 @@ function sumColumns(out, offset, line, { taps, stride, first, weights, from, to 
     let sum = 0.5;
     for (let k = 0; k < taps; k++) sum += weights[x * stride + k] * line[source + k];
     out[offset + x] = sum;
+  }
+}
+
+// The same for two taps, which is every enlargement: several times as fast without the inner loop.
+function sumPairs(out, offset, line, { first, weights, from, to }) {
+  for (let x = from; x < to; x++) {
+    const source = first[x];
+    out[offset + x] = 0.5 + weights[2 * x] * line[source] + weights[2 * x + 1] * line[source + 1];
   }
 }

@@ -29,6 +29,7 @@ class Viewer {
     this.active = this.film;
     this.beside = null;
     this.asked = new Map();
+    this.recent = [];
     this.fillHelp();
     this.listen();
   }
@@ -210,9 +211,9 @@ class Viewer {
   post(name, value, filmId) {
     const seq = Math.max(this.store.sequence + 1, Date.now()); // rises across reloads too
     this.store.sequence = seq;
-    const recent = this.store.recent.filter((event) => event.seq > seq - REPEAT_MS).slice(1 - MOST_REPEATED);
-    this.store.recent = [...recent, { name, value, film_id: filmId, seq }];
-    this.send("events", this.store.recent);
+    const recent = this.recent.filter((event) => event.seq > seq - REPEAT_MS).slice(1 - MOST_REPEATED);
+    this.recent = [...recent, { name, value, film_id: filmId, seq }];
+    this.send("events", this.recent);
   }
 
   act(name) {
