@@ -69,7 +69,7 @@ def count_points(thresholds: Mapping[str, float], y: np.ndarray, p: np.ndarray) 
             n_positive=int(positive.size),
             n_negative=int(negative.size),
         )
-        for name, value in sorted(thresholds.items(), key=lambda item: item[1])
+        for name, value in sorted(_drop_double(thresholds).items(), key=lambda item: item[1])
     )
 
 
@@ -88,8 +88,16 @@ def place(points: Sequence[OperatingPoint], p: float | None) -> OperatingPoint |
     return replace(reached[-1], reached=True) if reached else replace(points[0], reached=False)
 
 
+def _drop_double(thresholds: Mapping[str, float]) -> dict[str, float]:
+    """Leave the default out where it is one of the named cut-offs."""
+    named = {name: value for name, value in thresholds.items() if name != "default"}
+    return named if thresholds.get("default") in named.values() else dict(thresholds)
+
+
 def _test_scores(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return outcome and probability of the test films."""
-    part = arrays["part"]
-    chosen = part == ("test" if part.dtype.kind in "US" else 1)
-    return np.asarray(arrays["y"])[chosen], np.asarray(arrays["p"])[chosen]
+    """Return outcome and probability of the test films; of all where a bundle holds no others."""
+    y, p = np.asarray(arrays["y"]), np.asarray(arrays["p"])
+    if "part" not in arrays:
+        return y, p
+    chosen = np.asarray(arrays["part"]) == "test"
+    return y[chosen], p[chosen]
