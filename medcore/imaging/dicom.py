@@ -11,11 +11,12 @@ import io
 
 import numpy as np
 from pydicom import dcmread, uid
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileDataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 
-from medcore.errors import UnsupportedImageError
+from medcore.errors import UnreadableImageError, UnsupportedImageError
 from medcore.imaging.deidentify import Admitted, admit
 from medcore.imaging.dicom_facts import read_facts, read_numbers, read_word
 from medcore.imaging.dicom_pixels import Pixels, decode_pixels
@@ -26,6 +27,7 @@ from medcore.imaging.sizes import hash_pixels
 __all__ = ["read_dicom"]
 
 _META_START = 132
+_UNDEFINED_LENGTH = 0xFFFFFFFF
 _DICOMDIR = "1.2.840.10008.1.3.10"
 _NO_PICTURE = "it is a DICOM file without a picture: a report, a plan, or a film that was cut off"
 
@@ -49,6 +51,7 @@ def read_dicom(data: bytes, salt: str, today: dt.date) -> Radiograph:
     """
     _refuse_unread_kinds(data)
     dataset = dcmread(io.BytesIO(data), force=False)
+    _check_promised_length(dataset)
     transfer_syntax, notes = _find_syntax(dataset)
     admitted = admit(dataset, salt)
     del dataset
@@ -76,6 +79,16 @@ def _refuse_unread_kinds(data: bytes) -> None:
         )
     if str(meta.get("MediaStorageSOPClassUID", "")) == _DICOMDIR:
         raise UnsupportedImageError("it is a DICOMDIR, the index of a disc: drop the film files themselves")
+
+
+def _check_promised_length(dataset: FileDataset) -> None:
+    """Refuse pixel data that promise to be longer than the file: pydicom gives what is left and says nothing."""
+    element = dataset.get_item("PixelData")
+    if not isinstance(element, RawDataElement) or element.value is None:
+        return
+    if element.length not in {_UNDEFINED_LENGTH, len(element.value)}:
+        share = f"{100 * len(element.value) // element.length} %"
+        raise UnreadableImageError(f"its pixel data end too soon ({share} are there); copy or export it again")
 
 
 def _find_syntax(dataset: FileDataset) -> tuple[str, list[str]]:

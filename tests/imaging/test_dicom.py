@@ -79,6 +79,7 @@ def make_deflated():
 
 ROWS = struct.pack("<HH", 0x0028, 0x0010) + b"US\x02\0" + struct.pack("<H", 120)
 TRUTH = PIXELS.tobytes()
+PIXEL_DATA = struct.pack("<HH", 0x7FE0, 0x0010) + b"OW\0\0"
 
 REFUSED = {
     "cut in the header": (make_dicom()[:300], UnsupportedImageError, "a film that was cut off"),
@@ -86,6 +87,16 @@ REFUSED = {
     "one byte short": (cut(make_dicom(), 1), UnreadableImageError, "end too soon"),
     "pixels too long": (make_dicom(data=TRUTH * 2), UnreadableImageError, "longer than rows and columns allow"),
     "pixels too long by 2": (make_dicom(data=TRUTH + b"\0\0"), UnreadableImageError, "longer than"),
+    "length of 4 GB": (
+        make_dicom().replace(PIXEL_DATA + struct.pack("<I", len(TRUTH)), PIXEL_DATA + struct.pack("<I", 0xFFFFFFF0)),
+        UnreadableImageError,
+        "end too soon",
+    ),
+    "length without end": (
+        make_dicom().replace(PIXEL_DATA + struct.pack("<I", len(TRUTH)), PIXEL_DATA + b"\xff" * 4),
+        UnsupportedImageError,
+        "a film that was cut off",
+    ),
     "no pixels": (make_dicom(data=b""), UnreadableImageError, "no pixel data"),
     "no Rows": (make_dicom(Rows=None), UnreadableImageError, "does not give the number of rows"),
     "no BitsStored": (make_dicom(BitsStored=None), UnreadableImageError, "does not give the bits stored"),
