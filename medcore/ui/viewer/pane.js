@@ -37,8 +37,9 @@ class FilmPane {
     this.canvas.setAttribute("role", "img");
     this.over = makeElement("canvas", "over", this.root);
     this.upper = makeElement("div", "corner upper", this.root);
-    this.lower = makeElement("div", "corner lower", this.root);
-    this.under = makeElement("div", "corner under", this.root);
+    const bottom = makeElement("div", "bottom", this.root);
+    this.under = makeElement("div", "corner under", bottom);
+    this.lower = makeElement("div", "corner lower", bottom);
     this.title = makeElement("div", "title", this.root);
     this.context = this.canvas.getContext("2d", { alpha: false, willReadFrequently: true });
     this.pointers = new Map();
