@@ -88,9 +88,9 @@ def build_network(seed=0):
     return keras.Model(films, {"logits": logits, "features": features, "maps": maps})
 
 
-def write_film_bundle(models_dir, recipe="cnn", *, seed=0, n=240, epochs=24, flip_average=False, default=True):
+def write_film_bundle(models_dir, recipe="cnn", *, seed=0, n=210, epochs=24, flip_average=False, default=True):
     """Train a small network on made-up films and write its bundle, in seconds; returns the sealed bundle."""
-    train, validation, test = draw_films(n, 10 + seed), draw_films(n // 2, 20 + seed), draw_films(60, 30 + seed)
+    train, validation, test = draw_films(n, 10 + seed), draw_films(n // 2, 20 + seed), draw_films(40, 30 + seed)
     model = build_network(seed)
     _train(model, train, epochs)
     spec = FilmInput(size=SIZE, classes=CLASSES, positive=POSITIVE, flip_average=flip_average)
