@@ -20,7 +20,7 @@ from medcore import __version__
 from medcore.conditions.film_condition import FilmCondition
 from medcore.errors import ConfigError, InputError, MedcoreError, UnreadFilmError
 from medcore.imaging.phantom import make_phantom
-from medcore.imaging.quality import film_status, header_reasons, pixel_reasons
+from medcore.imaging.quality import CAUTION_CODES, film_status, header_reasons, pixel_reasons
 from medcore.imaging.radiograph import Radiograph
 from medcore.imaging.squash import film_tensor
 from medcore.journal import Event, Journal
@@ -152,6 +152,12 @@ class FilmCase:
         if self.film is None:
             raise InputError(f"film {self.number} is not open")
         return self.film
+
+    @property
+    def telling(self) -> tuple[Reason, ...]:
+        """The reasons that decide the state: what withholds the score, else every caution."""
+        withholding = tuple(reason for reason in self.reasons if reason.code not in CAUTION_CODES)
+        return withholding if self.status is Status.WITHHELD and withholding else self.reasons
 
     @property
     def scored(self) -> bool:

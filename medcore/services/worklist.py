@@ -633,7 +633,7 @@ _CSV_HEAD = (
 def _write_row(case: FilmCase, finding: Finding | None) -> list[str]:
     state = case.stage.value if case.stage is Stage.FAILED else str(case.status or "not scored")
     verdict = "" if case.verdict is None else "agree" if case.verdict.agrees else "override"
-    reasons = case.error.message if case.error is not None else " ".join(reason.text for reason in case.reasons)
+    reasons = case.error.message if case.error is not None else " ".join(f"{reason.text}." for reason in case.telling)
     shown: list[str] = ["", "", "", ""]
     if finding is not None and finding.p is not None and finding.interval is not None:
         mix = finding.base_rate if finding.prevalence is None else finding.prevalence

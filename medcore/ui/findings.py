@@ -104,7 +104,7 @@ def render_state(case: FilmCase) -> str:
         return ""
     name = case.status.value
     lead = "No score" if case.status is Status.WITHHELD else "Caution"
-    items = "".join(f"<li><b>{lead}:</b> {escape(_end(reason.text))}</li>" for reason in case.reasons)
+    items = "".join(f"<li><b>{lead}:</b> {escape(_end(reason.text))}</li>" for reason in case.telling)
     return (
         f'<section class="mc-head mc-{name}"><p class="mc-state"><span class="mc-badge">'
         f'<i class="mc-symbol mc-symbol-{name}" aria-hidden="true"></i>{_STATE_WORDS[case.status]}</span></p>'
@@ -210,7 +210,7 @@ def write_copy_text(condition: FilmCondition, case: FilmCase, finding: Finding, 
     """Write the line for the report: reading, sentence, state, verdict and model; nothing of the file or the child."""
     own = READING_WORDS[case.reading] if case.reading is not None else "none"
     sentence = write_sentence(condition, finding).replace("**", "") or "No score."
-    reasons = " ".join(_end(reason.text) for reason in case.reasons)
+    reasons = " ".join(_end(reason.text) for reason in case.telling)
     state = f"State: {finding.prediction.status}{f': {reasons}' if reasons else '.'}"
     verdict = ""
     if case.verdict is not None:

@@ -167,6 +167,11 @@ class TestWithheld:
         with pytest.raises(InputError, match="no score to agree"):
             reading.judge(desk, case, Verdict(agrees=True))
 
+    def test_a_withheld_film_names_what_withholds_it_and_no_mere_caution(self, desk):
+        case = open_case(desk, age_years=9.0, view=None, modality=None)
+        assert [reason.code for reason in case.telling] == ["age"]
+        assert len(case.reasons) > 1
+
     def test_unknown_age_is_a_caution(self, desk):
         assert score_case(desk, age_years=None).status is Status.CAUTION
 
