@@ -50,7 +50,7 @@ def draw_film(data, name=""):
     film = make_phantom(text.pop("seed"), text.pop("rows"), text.pop("columns"))
     if "acquired_on" in text:
         text["acquired_on"] = dt.date.fromisoformat(text["acquired_on"])
-    if "view" in text:
+    if text.get("view"):
         text["view"] = View(text["view"])
     header = {"modality": "DX", "body_part": "CHEST", "view": View.AP, "age_years": 2.25, **text}
     return replace(film, **{"format": "DICOM", "notes": (), "removed": ("Patient's Name",), **header})
