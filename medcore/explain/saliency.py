@@ -267,7 +267,7 @@ def _areas(values: np.ndarray, n_orders: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _blur(film: np.ndarray) -> np.ndarray:
     weights = _blur_weights(len(film))
-    return np.clip(weights @ film @ weights.T, 0.0, 1.0)
+    return np.asarray(np.clip(weights @ film @ weights.T, 0.0, 1.0))
 
 
 @cache
@@ -281,7 +281,7 @@ def _grow(masks: np.ndarray, size: int) -> np.ndarray:
     """Enlarge masks (n, side * side) to (n, size, size)."""
     side = round(masks.shape[1] ** 0.5)
     at = np.arange(size) * side // size
-    return masks.reshape(-1, side, side)[:, at[:, None], at[None, :]]
+    return np.asarray(masks.reshape(-1, side, side)[:, at[:, None], at[None, :]])
 
 
 def _resample(cells: np.ndarray, side: int) -> np.ndarray:

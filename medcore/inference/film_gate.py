@@ -204,7 +204,7 @@ class FilmGate:
 
     def _strangeness(self, thumbs: np.ndarray, features: np.ndarray, tensors: np.ndarray) -> np.ndarray:
         strange = (self._raw(thumbs, features, tensors) - self.middle) / (self.limit - self.middle)
-        return np.nan_to_num(strange, nan=np.inf, posinf=np.inf)
+        return np.asarray(np.nan_to_num(strange, nan=np.inf, posinf=np.inf))
 
     def _raw(self, thumbs: np.ndarray, features: np.ndarray, tensors: np.ndarray) -> np.ndarray:
         features = np.asarray(features, dtype=np.float64)

@@ -51,3 +51,15 @@ def test_a_broken_journal_is_named_and_left_alone(settings):
 def test_no_model_folder_at_all(tmp_path):
     with pytest.raises(ArtifactError, match="does not exist"):
         verify_all(SimpleNamespace(models_dir=tmp_path / "absent", data_dir=tmp_path / "data"))
+
+
+def test_film_bundles_are_verified_too(film_models, tmp_path):
+    import shutil
+
+    from film_bundle import MODEL_ID
+
+    folder = shutil.copytree(film_models, tmp_path / "models")
+    settings = SimpleNamespace(models_dir=folder, data_dir=tmp_path / "data")
+    assert outcome(settings) == {MODEL_ID: True, "journal": True}
+    (folder / MODEL_ID / "gate.npz").write_bytes(b"broken")
+    assert outcome(settings) == {MODEL_ID: False, "journal": True}
