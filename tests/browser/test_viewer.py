@@ -38,7 +38,7 @@ def page(open_page, viewer_server):
     page.on("websocket", lambda socket: socket.on("framereceived", lambda data: page.received.append(len(data))))
     page.goto(viewer_server)
     page.wait_for_selector(".pane.current[data-frames]")
-    page.wait_for_function(f"{STORE}.films.size === 3")
+    page.wait_for_function(f"{STORE}.films.size === 3 && {STORE}.tensors.size === 3")
     box = page.locator(".pane.current").bounding_box()
     page.middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.move(*page.middle)
@@ -181,8 +181,9 @@ def test_readings_reach_the_page_once_and_in_order(page):
     log = page.locator("[data-testid=stCode]").inner_text().splitlines()
     kinds = [re.search(r"reading=(\w+), verdict=([\w']+)", line).groups() for line in log]
     assert kinds == [("3", "None"), ("None", "'agree'"), ("2", "None")]
+    runs = count_runs(page)
     page.get_by_role("button", name="Run again").click()
-    page.wait_for_function("(old) => !document.body.innerText.includes('runs ' + old)", arg=count_runs(page))
+    page.wait_for_function("(old) => !document.body.innerText.includes('runs ' + old)", arg=runs)
     assert len(page.locator("[data-testid=stCode]").inner_text().splitlines()) == 3
 
 
@@ -277,7 +278,7 @@ def test_what_the_reader_set_is_kept_by_film(page):
 def test_pixels_that_are_missing_are_asked_for_and_damaged_ones_explained(page):
     page.keyboard.press("n")
     page.wait_for_selector(".pane.current[data-film=film-1]")
-    page.wait_for_function(f"{STORE}.films.size === 4")
+    page.wait_for_function(f"{STORE}.films.size === 4 && {STORE}.tensors.size === 4")
     page.evaluate(f"{STORE}.films.delete('film-0')")
     page.evaluate(  # the first answer is damaged on its way
         f"""() => {{

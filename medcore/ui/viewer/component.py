@@ -34,12 +34,16 @@ export default function ({ data }) {
 
 @dataclass(slots=True)
 class _Link:
-    """What one session knows of its browser: packets sent and how many ever, keys not yet handed out, the newest."""
+    """What one session knows of its browser.
+
+    Packets sent and how many ever; keys not yet handed out; numbers of the newest key and of the newest step answered.
+    """
 
     sent: set[tuple[str, str]] = field(default_factory=set)
     events: list[ViewerEvents] = field(default_factory=list)
     last_seq: int = 0
     carried: int = 0
+    last_step: int = 0
 
 
 @cache
@@ -81,6 +85,7 @@ def show(
         "prior": None if film.prior is None else describe_film(film.prior),
         "height": height,
         "below": below,
+        "stepped": link.last_step,
         "coming": [f"{kind}:{film_id}" for kind, film_id, _pack in due],
     }
     viewer, carrier = _declare(st.components.v2.component)
@@ -91,6 +96,7 @@ def show(
             carrier(key=f"{key}-{link.carried}-{kind}-{film_id}", data=pack(), height="content", width="content")
             link.sent.add((kind, film_id))
     events, link.events = link.events, []
+    link.last_step = max([link.last_step, *(event.seq for event in events if event.step)])
     return merge_events(events)
 
 
@@ -136,4 +142,5 @@ def _note_events(key: str, on_event: Callable[[ViewerEvents], None] | None) -> N
             link.events.append(event)
         else:
             on_event(event)
+            link.last_step = event.seq if event.step else link.last_step
         link.last_seq = event.seq

@@ -4,7 +4,7 @@ const HINT = "Drag: window · wheel: zoom · space + drag: pan · hold H: heat m
 const READY = "Heat map ready: hold H · drag: window · wheel: zoom · space + drag: pan · ?: all keys";
 const ASK_AFTER_MS = 400;
 const WAIT_MS = 15000;
-const STEP_MS = 1500;
+const STEP_MS = 10000;
 const MOST_ASKED = 2;
 const REPEAT_MS = 10000;
 const MOST_REPEATED = 12;
@@ -30,6 +30,7 @@ class Viewer {
     this.beside = null;
     this.asked = new Map();
     this.recent = [];
+    this.stepping = null;
     this.fillHelp();
     this.listen();
   }
@@ -39,6 +40,7 @@ class Viewer {
     this.send = setTriggerValue;
     this.coming = new Set(data.coming ?? []);
     if (this.data?.film?.film_id !== data.film?.film_id) this.startFilm();
+    if (this.stepping && data.stepped >= this.stepping.seq) this.stepping = null;
     this.data = data;
     this.fitWindow();
     this.refresh();
@@ -58,7 +60,6 @@ class Viewer {
   startFilm() {
     this.heatPinned = false;
     this.heatHeld = false;
-    this.stepping = 0;
     this.active = this.film;
     clearTimeout(this.timer);
   }
@@ -199,12 +200,12 @@ class Viewer {
     other.redraw("place");
   }
 
-  // Events for the server. Between a step and the next film no reading is taken: it would count for the old film.
+  // Events for the server. Until it has answered a step no reading is taken: it would count for the film being left.
   tell(name, value) {
-    const now = performance.now();
-    if (name !== "heat" && now < this.stepping) return;
-    if (name === "step") this.stepping = now + STEP_MS;
+    const leaving = this.stepping && performance.now() < this.stepping.until;
+    if (leaving && (name === "reading" || name === "verdict")) return;
     this.post(name, value, this.data.film.film_id);
+    if (name === "step") this.stepping = { seq: this.store.sequence, until: performance.now() + STEP_MS };
   }
 
   // A waiting message is replaced by the next one, so each carries the last ones too; the server knows them by number.
