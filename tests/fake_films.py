@@ -85,10 +85,14 @@ class FakeReader:
 
 
 class FakeFilmGateway:
-    """Scores every film with ``p`` (a number, or one per film in turn); its failures can be set."""
+    """Scores every film with ``p`` (a number, or one per film in turn); its failures can be set.
 
-    def __init__(self, p=0.83, *, error=None, explain_error=None, reliable=True, ready=True):
+    ``found`` are reasons that its gate finds on the films of its first call.
+    """
+
+    def __init__(self, p=0.83, *, error=None, explain_error=None, reliable=True, ready=True, found=()):
         self.p, self.error, self.explain_error, self.reliable = p, error, explain_error, reliable
+        self.found = found
         self.is_ready, self.failure, self.scored, self.explained = ready, None, [], 0
 
     def ready(self):
@@ -101,7 +105,8 @@ class FakeFilmGateway:
         if self.error is not None:
             raise self.error
         self.scored.append(len(tensors))
-        return tuple(self._answer(model_id, item) for item in reasons)
+        found, self.found = self.found, ()
+        return tuple(self._answer(model_id, (*item, *found)) for item in reasons)
 
     def explain_film(self, model_id, tensor, method="hirescam"):
         self.explained += 1

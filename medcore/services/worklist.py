@@ -311,7 +311,7 @@ class Worklist:
         """
         case = self.case(case_id)
         finding = reading.reveal(self.desk, case, self._prevalence)
-        if finding is not None and not case.seen:
+        if finding is not None and finding.p is not None and not case.seen:
             with self._changed:
                 if case_id in self._cases:
                     self._cases[case_id] = replace(self._cases[case_id], seen=True)

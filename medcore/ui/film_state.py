@@ -55,7 +55,7 @@ def open_worklist(house: House, condition: FilmCondition, facts: ModelFacts | No
     worklist: Worklist | None = st.session_state.get(WORKLIST_KEY)
     if worklist is None:
         worklist = Worklist(
-            Desk(condition=condition, facts=facts, actor=house.actor, journal=house.journal, gateway=house.gateway),
+            Desk(condition=condition, facts=None, actor=house.actor, journal=house.journal, gateway=house.gateway),
             house.reader,
             house.film_memory,
             prevalence=house.settings.prevalence.get(condition.id),
@@ -63,7 +63,7 @@ def open_worklist(house: House, condition: FilmCondition, facts: ModelFacts | No
         )
         st.session_state[WORKLIST_KEY] = worklist
     known = worklist.desk.facts
-    if facts is not None and (known is None or known.sha256 != facts.sha256 or not worklist.desk.points):
+    if facts is not None and (known is None or known.sha256 != facts.sha256):
         worklist.desk = replace(worklist.desk, facts=facts, points=find_points(house.catalog, facts.model_id))
     return worklist
 

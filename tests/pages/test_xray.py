@@ -8,6 +8,7 @@ import fake_models
 import pytest
 
 from medcore.errors import ExplanationError, WorkerDiedError
+from medcore.results import Reason
 from medcore.ui import film_state, runtime
 from medcore.ui import worklist as film_list
 from medcore.ui.viewer import ViewerEvents
@@ -149,6 +150,18 @@ def test_caution_stands_above_the_score(xray, read):
     press(test, "1 normal")
     html = read(test)
     assert html.index("<b>Caution:</b> age not in the header") < html.index("Pneumonia pattern")
+
+
+def test_a_film_on_its_side_can_be_turned_and_is_scored_anew(xray, read):
+    sideways = Reason(code="orientation", text="the film seems to lie on its side")
+    test = xray(fake_films.make_file(1), gateway=Gateway(found=(sideways,)))
+    assert "<b>No score:</b> the film seems to lie on its side." in read(test)
+    test.button(key="turn").click().run()
+    settle(test)
+    press(test, "1 normal")
+    html = read(test)
+    assert "Pneumonia pattern: 83 %" in html
+    assert "turned a quarter clockwise by the reader" in html
 
 
 def test_an_unreadable_file_names_itself_and_the_others_go_on(xray, read):

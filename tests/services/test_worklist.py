@@ -171,6 +171,15 @@ class TestMeanwhile:
         assert worklist.reveal(case.id).saliency is None
 
 
+def test_a_withheld_film_may_be_read_again_without_a_mark(make_list):
+    worklist = make_list()
+    worklist.add(files(1, age_years=9.0))
+    (case,) = finish(worklist)
+    worklist.read(case.id, OwnReading.NORMAL)
+    assert worklist.reveal(case.id).p is None
+    assert not worklist.read(case.id, OwnReading.OTHER).revised
+
+
 class TestFailures:
     def test_a_failed_score_can_be_tried_again_and_the_film_stays_open(self, make_list):
         gateway = fake_films.FakeFilmGateway(error=WorkerDiedError("The model process ended. Try again."))
