@@ -56,7 +56,7 @@ def run_bench(
     Parameters
     ----------
     only : str, optional
-        A group: ``imports``, ``models``, ``films``, ``batch``, ``page``.
+        A group: ``imports``, ``models``, ``films``, ``batch``, ``page``, ``xray page``.
     report : callable, optional
         Told which group is being measured.
     """
@@ -67,6 +67,7 @@ def run_bench(
         "models": _measure_models,
         "films": _measure_films,
         "page": _measure_pages,
+        "xray page": _measure_film_pages,
     }
     rows: list[dict[str, Any]] = []
     for name, measure in groups.items():
@@ -190,6 +191,14 @@ def _measure_pages(settings: Settings) -> Iterator[Figure]:
 
     for name, seconds, baseline, baseline_name in measure_pages(settings):
         yield Figure(name=name, unit="s", value=seconds, baseline=baseline, baseline_name=baseline_name)
+
+
+def _measure_film_pages(settings: Settings) -> Iterator[Figure]:
+    from medcore.services.bench_film_pages import measure_film_pages
+
+    for name, unit, value, baseline, baseline_name in measure_film_pages(settings):
+        reason = "" if value is not None else "the gate withheld every film that was tried"
+        yield Figure(name=name, unit=unit, value=value, baseline=baseline, baseline_name=baseline_name, reason=reason)
 
 
 def _draw_rows(n: int) -> np.ndarray:

@@ -25,7 +25,7 @@ from medcore.config import SETTINGS, Settings
 from medcore.errors import MedcoreError
 from medcore.registry import Catalog
 
-__all__ = ["measure_pages"]
+__all__ = ["Launcher", "fresh_page", "measure_pages", "open_browser"]
 
 _STARTS = 5
 _EDITS = 15
@@ -46,44 +46,66 @@ def measure_pages(settings: Settings) -> Iterator[Row]:
     MedcoreError
         No browser or no bundles here: nothing can be measured.
     """
+    if not Catalog(settings.models_dir).models():
+        raise MedcoreError("there are no bundles to measure")
+    with tempfile.TemporaryDirectory() as folder, open_browser() as browser:
+        yield from _measure(browser, Launcher(_HELLO, Path(folder)))
+
+
+@contextlib.contextmanager
+def open_browser() -> Iterator[Any]:
+    """Open a headless Chromium.
+
+    Raises
+    ------
+    MedcoreError
+        There is none here, or it gave up while it was used.
+    """
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None or importlib.util.find_spec("playwright") is None:
         raise MedcoreError("needs chromium and playwright: install chromium and medcore[test]")
-    if not Catalog(settings.models_dir).models():
-        raise MedcoreError("there are no bundles to measure")
     from playwright.sync_api import Error, sync_playwright
 
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        hello = Path(folder) / "hello.py"
-        hello.write_text(_HELLO, encoding="utf-8")
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
         try:
-            yield from _measure(browser, _Launcher(hello, Path(folder)))
+            yield browser
         except Error as error:
             raise MedcoreError(f"the browser gave up: {error.message.splitlines()[0]}") from error
         finally:
             browser.close()
 
 
-class _Launcher:
-    """Starts either server on a free port."""
+class Launcher:
+    """Starts either server on a free port: the dashboard, or a plain Streamlit script as its baseline.
 
-    def __init__(self, hello: Path, folder: Path) -> None:
-        self._hello = hello
+    Parameters
+    ----------
+    script : str
+        Source of the baseline.
+    folder : pathlib.Path
+        Where the script and the dashboard's journal go.
+    """
+
+    def __init__(self, script: str, folder: Path) -> None:
+        self._script = folder / "plain.py"
+        self._script.write_text(script, encoding="utf-8")
         data = next(setting.env for setting in SETTINGS if setting.name == "data_dir")
         self._environ = {**os.environ, data: str(folder / "data")}
         self._folder = folder
 
     @contextlib.contextmanager
-    def hello(self) -> Iterator[str]:
+    def plain(self) -> Iterator[str]:
+        """Serve the baseline; yields its address."""
         port = _free_port()
-        command = [sys.executable, "-m", "streamlit", "run", str(self._hello), f"--server.port={port}"]
+        command = [sys.executable, "-m", "streamlit", "run", str(self._script), f"--server.port={port}"]
         flags = ["--server.address=127.0.0.1", "--server.headless=true", "--browser.gatherUsageStats=false"]
         with self._running([*command, *flags, "--server.fileWatcherType=none"], port) as address:
             yield address
 
     @contextlib.contextmanager
     def medcore(self) -> Iterator[str]:
+        """Serve the dashboard; yields its address."""
         port = _free_port()
         with self._running([sys.executable, "-m", "medcore.cli", "serve", "--port", str(port)], port) as address:
             yield address
@@ -110,14 +132,14 @@ class _Launcher:
             server.wait()
 
 
-def _measure(browser: Any, launcher: _Launcher) -> Iterator[Row]:
+def _measure(browser: Any, launcher: Launcher) -> Iterator[Row]:
     slow, quick = [], []
     for _ in range(_STARTS):
-        quick.append(_time_start(browser, launcher.hello, _SLIDER))
+        quick.append(_time_start(browser, launcher.plain, _SLIDER))
         slow.append(_time_start(browser, launcher.medcore, ".st-key-form input:not([disabled])"))
     name = f"server start to first usable page, median of {_STARTS}"
     yield name, statistics.median(slow), statistics.median(quick), "hello-world Streamlit page"
-    with launcher.hello() as address:
+    with launcher.plain() as address:
         floor = _time_slider(browser, address)
     with launcher.medcore() as address:
         edits = _time_edits(browser, address)
@@ -127,14 +149,14 @@ def _measure(browser: Any, launcher: _Launcher) -> Iterator[Row]:
 
 def _time_start(browser: Any, serve: Callable[[], Any], selector: str) -> float:
     start = time.perf_counter()
-    with serve() as address, _fresh_page(browser) as page:
+    with serve() as address, fresh_page(browser) as page:
         page.goto(address, timeout=_WAIT_MS)
         page.wait_for_selector(selector, state="attached", timeout=_WAIT_MS)
         return time.perf_counter() - start
 
 
 def _time_slider(browser: Any, address: str) -> list[float]:
-    with _fresh_page(browser) as page:
+    with fresh_page(browser) as page:
         page.goto(address, timeout=_WAIT_MS)
         page.wait_for_selector("text=value is 50", timeout=_WAIT_MS)
         page.locator(_SLIDER).first.focus()
@@ -143,7 +165,7 @@ def _time_slider(browser: Any, address: str) -> list[float]:
 
 
 def _time_edits(browser: Any, address: str) -> list[float]:
-    with _fresh_page(browser) as page:
+    with fresh_page(browser) as page:
         page.goto(f"{address}/?condition=heart_disease", timeout=_WAIT_MS)
         page.wait_for_selector(".st-key-form input", timeout=_WAIT_MS)
         page.locator(".st-key-example button").first.click()
@@ -173,7 +195,8 @@ def _time_change(page: Any, expression: str, act: Callable[[], None]) -> float:
 
 
 @contextlib.contextmanager
-def _fresh_page(browser: Any) -> Iterator[Any]:
+def fresh_page(browser: Any) -> Iterator[Any]:
+    """Open a page with a profile of its own."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     try:
         yield context.new_page()

@@ -18,17 +18,18 @@ import numpy as np
 
 from medcore.config import Settings
 from medcore.errors import MedcoreError
+from medcore.imaging.display import render
 from medcore.imaging.phantom import make_phantom
 from medcore.imaging.reader import FilmReader
 from medcore.imaging.squash import film_tensor
 from medcore.services.bench import Figure, time_calls
 
-__all__ = ["make_dicom", "make_jpeg", "measure_films"]
+__all__ = ["DICOM_SHAPE", "make_jpeg", "measure_films", "wrap_dicom"]
 
 _N_FILMS = 200
 _REPEATS = 15
 _JPEG_SHAPE = (1300, 1600)
-_DICOM_SHAPE = (1841, 1955)
+DICOM_SHAPE = (1841, 1955)
 _DICOM_BITS = 15
 
 
@@ -38,26 +39,25 @@ def make_jpeg(seed: int = 0) -> bytes:
 
     rows, columns = _JPEG_SHAPE
     rng = np.random.default_rng(seed)
-    grey = make_phantom(seed, rows, columns).stored / 256.0 + rng.normal(0.0, 4.0, _JPEG_SHAPE)
+    grey = 255.0 * render(make_phantom(seed, rows, columns)) + rng.normal(0.0, 4.0, _JPEG_SHAPE)
     file = io.BytesIO()
     Image.fromarray(grey.clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=88)
     return file.getvalue()
 
 
-def make_dicom(seed: int = 0) -> bytes:
-    """Return a made-up film as an uncompressed 15-bit DICOM file of 1955 x 1841 pixels."""
+def wrap_dicom(pixels: np.ndarray) -> bytes:
+    """Return 15-bit pixels (uint16) as an uncompressed DICOM file: a frontal chest film of a child of three."""
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
-    rows, columns = _DICOM_SHAPE
     film = Dataset()
     film.SOPClassUID, film.SOPInstanceUID = DigitalXRayImageStorageForPresentation, generate_uid()
     film.Modality, film.BodyPartExamined, film.ViewPosition, film.PatientAge = "DX", "CHEST", "AP", "003Y"
-    film.Rows, film.Columns, film.SamplesPerPixel = rows, columns, 1
+    film.Rows, film.Columns = pixels.shape
+    film.SamplesPerPixel, film.PhotometricInterpretation = 1, "MONOCHROME2"
     film.BitsAllocated, film.BitsStored, film.HighBit, film.PixelRepresentation = 16, _DICOM_BITS, _DICOM_BITS - 1, 0
-    film.PhotometricInterpretation = "MONOCHROME2"
     film.WindowCenter, film.WindowWidth = 1 << (_DICOM_BITS - 1), 1 << _DICOM_BITS
-    film.PixelData = (make_phantom(seed, rows, columns).stored >> (16 - _DICOM_BITS)).tobytes()
+    film.PixelData = pixels.astype("<u2").tobytes()
     film.file_meta = FileMetaDataset()
     film.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     file = io.BytesIO()
@@ -88,10 +88,10 @@ def measure_films(settings: Settings) -> Iterator[Figure]:
 
 
 def _measure_reading(reader: FilmReader) -> Iterator[Figure]:
-    jpeg, dicom = make_jpeg(), make_dicom()
+    jpeg, dicom = make_jpeg(), wrap_dicom(make_phantom(0, *DICOM_SHAPE).stored << 3)
     for name, data, plain in (
         (f"read a JPEG of {len(jpeg) / 1e6:.1f} MB", jpeg, _plain_jpeg),
-        (f"read a DICOM of {_DICOM_SHAPE[1]} x {_DICOM_SHAPE[0]}", dicom, _plain_dicom),
+        (f"read a DICOM of {DICOM_SHAPE[1]} x {DICOM_SHAPE[0]}", dicom, _plain_dicom),
     ):
         yield _milliseconds(
             name,
