@@ -40,8 +40,8 @@ class FilmCondition:
     limits : FilmLimits
         The children, views and modalities the model knows; anything else is withheld.
     sentence : callable
-        ``sentence(p, lo, hi, site)`` writes the result from texts such as ``"83 %"``, ``"71 %"``, ``"91 %"``;
-        ``site`` is the site's share of positive films, as text, or ``""`` where it is not set.
+        ``sentence(p, lo, hi, site, study)`` writes the result from texts such as ``"83 %"``, ``"71 %"``, ``"91 %"``;
+        ``site`` and ``study`` are the positive films among 100, as text; ``site`` is ``""`` where it is not set.
     pattern_caption : str
         What must stand below the shares of the positive classes.
     not_assessed : tuple of str
@@ -59,7 +59,7 @@ class FilmCondition:
     classes: tuple[FilmClass, ...]
     positive: tuple[str, ...]
     limits: FilmLimits
-    sentence: Callable[[str, str, str, str], str]
+    sentence: Callable[[str, str, str, str, str], str]
     pattern_caption: str
     not_assessed: tuple[str, ...]
     foot_line: str

@@ -9,18 +9,21 @@ from medcore.imaging.quality import FilmLimits
 
 __all__ = ["CONDITION"]
 
-_STUDY_SHARE = "74 of 100 with pneumonia"
 
-
-def _sentence(p: str, lo: str, hi: str, site: str) -> str:
+def _sentence(p: str, lo: str, hi: str, site: str, study: str) -> str:
     head = f"**Pneumonia pattern: {p}** ({_range(lo, hi)})"
     if site:
         return f"{head} at a site where {site} of 100 such films show it."
-    return f"{head} on the study's mix ({_STUDY_SHARE}), which overstates it elsewhere. Set your site's figure."
+    mix = f"{study} of 100 with pneumonia"
+    return f"{head} on the study's mix ({mix}), which overstates it elsewhere. Set your site's figure."
 
 
 def _range(lo: str, hi: str) -> str:
-    return f"{lo.removesuffix(' %')}-{hi.removesuffix(' %')}"
+    """Join two per cents: ``"71-91"``, ``"96 to > 99"``, one where both read the same."""
+    ends = lo.removesuffix(" %"), hi.removesuffix(" %")
+    if ends[0] == ends[1]:
+        return ends[0]
+    return ("-" if all(end.isdigit() for end in ends) else " to ").join(ends)
 
 
 CONDITION = FilmCondition(

@@ -203,7 +203,7 @@ def write_sentence(condition: FilmCondition, finding: Finding) -> str:
         return ""
     texts = [wording.write_percent(value) for value in (finding.p, finding.interval.lo, finding.interval.hi)]
     site = "" if finding.prevalence is None else _count(finding.prevalence)
-    return condition.sentence(texts[0], texts[1], texts[2], site)
+    return condition.sentence(texts[0], texts[1], texts[2], site, _count(finding.base_rate))
 
 
 def write_copy_text(condition: FilmCondition, case: FilmCase, finding: Finding, facts: ModelFacts, today: date) -> str:

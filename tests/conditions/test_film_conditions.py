@@ -49,8 +49,8 @@ def test_classes_are_numbered_as_the_logits_and_some_are_positive(condition):
 
 
 def test_the_sentence_holds_its_numbers_and_says_whose_mix_it_is(condition):
-    with_site = condition.sentence("83 %", "71 %", "91 %", "30")
-    without = condition.sentence("83 %", "71 %", "91 %", "")
+    with_site = condition.sentence("83 %", "71 %", "91 %", "30", "74")
+    without = condition.sentence("83 %", "71 %", "91 %", "", "74")
     assert "83 %" in with_site
     assert "(71-91)" in with_site
     assert "30 of 100" in with_site
