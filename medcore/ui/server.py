@@ -1,4 +1,4 @@
-"""The ASGI parts around the dashboard: security headers, a health address and the life of the model process.
+"""The ASGI parts around the dashboard: security headers, a health address and the life of the helper processes.
 
 Importing this module starts nothing.
 """
@@ -30,6 +30,9 @@ __all__ = ["MIDDLEWARE", "ROUTES", "SecurityHeaders", "build_csp", "lifespan"]
 
 MODEL_START_DELAY_S = 0.5
 """Long enough for the port to be open, so that the first page does not compete with the start of the models."""
+
+READER_START_DELAY_S = 10.0
+"""The first page is drawn by then; the X-ray page starts the film reader at once when it is opened before."""
 
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
@@ -102,13 +105,13 @@ async def answer_health(_request: Request) -> JSONResponse:
 
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
-    """Start the model process once the port is open and stop it with the server.
+    """Start the model process once the port is open, then the film reader, and stop both with the server.
 
     The router alone says which pages there are: otherwise Streamlit treats the first visitor of a fresh
     server as one of an app that is nothing but its ``pages/`` folder, and answers "page not found".
     """
     PagesManager.uses_pages_directory = False
-    starting = asyncio.create_task(_start_models_soon())
+    starting = asyncio.create_task(_start_helpers_soon())
     try:
         yield
     finally:
@@ -118,9 +121,11 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
         await asyncio.to_thread(runtime.close)
 
 
-async def _start_models_soon() -> None:
+async def _start_helpers_soon() -> None:
     await asyncio.sleep(MODEL_START_DELAY_S)
     await asyncio.to_thread(runtime.start_models)
+    await asyncio.sleep(READER_START_DELAY_S)
+    await asyncio.to_thread(runtime.start_reader)
 
 
 ROUTES = [Route("/healthz", answer_health, methods=["GET"])]

@@ -78,6 +78,13 @@ def test_a_wide_range_says_so():
     assert "too wide to tell low from high" in findings.render_finding(desk.condition, finding)
 
 
+@pytest.mark.parametrize(("p", "words"), [(0.995, "(86 to > 99)"), (0.005, "(< 1-")], ids=["top", "bottom"])
+def test_a_range_at_either_end_reads_well(p, words):
+    desk = make_desk(p)
+    sentence = findings.write_sentence(desk.condition, reading.reveal(desk, read_case(desk)))
+    assert words.replace("-", " to ") in sentence
+
+
 def test_what_a_file_says_is_escaped():
     case = replace(
         reading.new_case(1, "<script>"),
