@@ -176,6 +176,9 @@ def train(
     study_intervals: Annotated[
         int, typer.Option(min=0, metavar="N", help="First measure the interval's coverage in N simulated studies.")
     ] = 0,
+    checkpoints: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Film models: keep the state of every epoch, and go on from it.")
+    ] = None,
 ) -> None:
     """Train, calibrate, evaluate and write the bundles of a condition."""
     _quiet_tensorflow()
@@ -199,6 +202,7 @@ def train(
         seed=seed,
         models_dir=out or settings.models_dir,
         progress=_say,
+        checkpoints=checkpoints,
     )
 
 

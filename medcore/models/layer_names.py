@@ -7,12 +7,14 @@ __all__ = ["NAMES", "PACKAGE"]
 PACKAGE = "medcore"
 NAMES = frozenset(
     {
+        "BinariseFilm",
         "FieldEncoding",
         "FieldTokens",
         "MemberLogits",
         "StackedAttention",
         "StackedDense",
         "StackedFeedForward",
+        "StandardiseFilm",
         "TokenMean",
     }
 )

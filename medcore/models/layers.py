@@ -284,15 +284,65 @@ class MemberLogits(_Stacked):
         return (input_shape[1], self.members)
 
 
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class StandardiseFilm(keras.layers.Layer):
+    """Give every film mean 0 and one spread, so that exposure does not matter: (n, h, w, 1) -> the same shape.
+
+    A film's spread is enlarged by ``floor``, so that a blank film stays blank; the result is multiplied by ``gain``.
+    """
+
+    def __init__(self, gain: float = 0.5, floor: float = 0.03, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.gain = gain
+        self.floor = floor
+
+    def call(self, inputs: Any) -> Any:
+        """Standardise each film by its own mean and spread."""
+        centred = inputs - ops.mean(inputs, axis=(1, 2, 3), keepdims=True)
+        spread = ops.sqrt(ops.mean(centred * centred, axis=(1, 2, 3), keepdims=True))
+        return centred / (spread + self.floor) * self.gain
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Shape of the input."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what is needed to rebuild the layer."""
+        return {**super().get_config(), "gain": self.gain, "floor": self.floor}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class BinariseFilm(keras.layers.Layer):
+    """Turn a film to black (0) and white (1) at a threshold: (n, h, w, 1) -> the same shape."""
+
+    def __init__(self, threshold: float = 0.5, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.threshold = threshold
+
+    def call(self, inputs: Any) -> Any:
+        """Compare every pixel with the threshold."""
+        return ops.cast(inputs > self.threshold, inputs.dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Shape of the input."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what is needed to rebuild the layer."""
+        return {**super().get_config(), "threshold": self.threshold}
+
+
 def custom_objects() -> dict[str, type]:
     """Return the registered layers by their registered names."""
     classes = (
+        BinariseFilm,
         FieldEncoding,
         FieldTokens,
         MemberLogits,
         StackedAttention,
         StackedDense,
         StackedFeedForward,
+        StandardiseFilm,
         TokenMean,
     )
     return {f"{PACKAGE}>{item.__name__}": item for item in classes}

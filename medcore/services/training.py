@@ -26,10 +26,11 @@ import tensorflow as tf
 from sklearn.model_selection import StratifiedKFold
 
 from medcore import __version__
-from medcore.conditions.catalog import find_condition
+from medcore.conditions.catalog import find_condition, kind_of
 from medcore.conditions.condition import Condition
 from medcore.datasets.table import TrainingTable
 from medcore.encoding import Encoding
+from medcore.evaluation.calibration import brier
 from medcore.evaluation.comparison import compare_auroc
 from medcore.evaluation.discrimination import auroc
 from medcore.evaluation.scoreboard import evaluate
@@ -40,6 +41,7 @@ from medcore.inference.scores import ForestScores, KerasScores, KernelScores, Li
 from medcore.models.calibration import cross_fit, fit_pooled
 from medcore.models.cohort import draw_cohort
 from medcore.models.coverage import Coverage, find_coverage
+from medcore.models.film_recipes import FILM_SIMPLEST_FIRST
 from medcore.models.learners import KerasRecipe, LearningRows, Learnt, Recipe, learn
 from medcore.models.recipes import SIMPLEST_FIRST, TITLES, find_recipe
 from medcore.registry.bundle import SealedBundle, open_bundle, write_bundle
@@ -47,6 +49,7 @@ from medcore.registry.catalog import DEFAULTS_NAME
 from medcore.registry.manifest import FORMAT, Manifest, describe_field
 from medcore.results import MetricValue
 from medcore.services.card import CardFigures, write_card
+from medcore.services.film_training import train_films
 
 __all__ = ["N_REFITS", "choose_defaults", "train", "train_recipe"]
 
@@ -77,8 +80,11 @@ def train(
     seed: int = 0,
     models_dir: Path,
     progress: Progress = say,
+    checkpoints: Path | None = None,
 ) -> tuple[SealedBundle, ...]:
     """Train one recipe or all recipes of a condition, then choose the defaults anew.
+
+    ``checkpoints`` is the folder where film recipes keep their state after every epoch, to go on from.
 
     Raises
     ------
@@ -87,6 +93,18 @@ def train(
     TableError
         The data set is absent or altered.
     """
+    if kind_of(condition_id) == "image":
+        bundles = train_films(
+            condition_id,
+            recipe=recipe,
+            data_dir=data_dir,
+            seed=seed,
+            models_dir=models_dir,
+            progress=progress,
+            checkpoints=checkpoints,
+        )
+        choose_defaults(models_dir)
+        return bundles
     names = (recipe,) if recipe else SIMPLEST_FIRST
     condition = find_condition(condition_id)
     for name in names:
@@ -207,6 +225,7 @@ def choose_defaults(models_dir: Path) -> dict[str, dict[str, Any]]:
 
     Lowest Brier score among the models shown to be non-inferior in AUROC to the best one (lower bound of
     the paired bootstrap difference above -0.02); the simplest where Brier scores agree to four decimals.
+    Tabular models are compared on held-out predictions, film models on validation films.
     """
     shelf: dict[str, dict[str, SealedBundle]] = {}
     for folder in sorted(path for path in models_dir.iterdir() if path.is_dir()):
@@ -219,27 +238,33 @@ def choose_defaults(models_dir: Path) -> dict[str, dict[str, Any]]:
 
 
 def _choose(models: Mapping[str, SealedBundle]) -> dict[str, Any]:
-    arrays = {name: bundle.read_arrays("evaluation.npz") for name, bundle in models.items()}
-    metric = {name: bundle.manifest.metrics for name, bundle in models.items()}
-    best = max(models, key=lambda name: float(metric[name]["auroc"]["value"] or 0.0))
-    y = arrays[best]["y"]
+    compared = {name: _compared_rows(bundle) for name, bundle in models.items()}
+    area = {name: float(auroc(y, p)) for name, (y, p) in compared.items()}
+    best = max(models, key=lambda name: area[name])
     kept: dict[str, float] = {}
-    for name, data in arrays.items():
+    for name, (y, p) in compared.items():
         rng = np.random.default_rng(_FOLD_SEED)
-        difference = compare_auroc(y, data["p"], arrays[best]["p"], rng=rng, n_resamples=_N_RESAMPLES)
+        difference = compare_auroc(y, p, compared[best][1], rng=rng, n_resamples=_N_RESAMPLES)
         lower = 0.0 if name == best else difference.gain.lo
         if lower > -MARGIN_AUROC:
-            brier = metric[name]["brier"]["value"]
-            kept[name] = 1.0 if brier is None else round(float(brier), 4)
+            kept[name] = round(float(brier(y, p)), 4)
     lowest = min(kept.values())
-    winner = next(name for name in SIMPLEST_FIRST if kept.get(name) == lowest)
+    order = [name for name in (*SIMPLEST_FIRST, *FILM_SIMPLEST_FIRST) if name in kept]
+    winner = next(name for name in order if kept[name] == lowest)
     return {
         "model": models[winner].manifest.id,
         "sha256": models[winner].sha256,
         "highest_auroc": models[best].manifest.id,
-        "non_inferior": [models[name].manifest.id for name in SIMPLEST_FIRST if name in kept],
+        "non_inferior": [models[name].manifest.id for name in order],
         "brier": lowest,
     }
+
+
+def _compared_rows(bundle: SealedBundle) -> tuple[np.ndarray, np.ndarray]:
+    """Return outcomes and probabilities that models of one condition are compared on."""
+    arrays = bundle.read_arrays("evaluation.npz")
+    rows = arrays["part"] == "validation" if "part" in arrays else np.ones(len(arrays["y"]), dtype=bool)
+    return arrays["y"][rows], arrays["p"][rows]
 
 
 def _contents(

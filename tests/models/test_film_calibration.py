@@ -1,0 +1,48 @@
+"""Calibration that travels: harder films, and the share of ill films that the probability is about."""
+
+import numpy as np
+import pytest
+
+from medcore.inference.film_calibrator import headline_score
+from medcore.models.film_calibration import calibrate_films, make_harder
+
+CLASSES, POSITIVE = ("normal", "bacterial", "viral"), ("bacterial", "viral")
+
+
+def draw(n, spread, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, n)
+    logits = rng.normal(0, spread, (n, 3)) + 3.0 * np.eye(3)[y]
+    return logits, y
+
+
+def fit(versions, y, share=0.5):
+    return calibrate_films(versions, y, classes=CLASSES, positive=POSITIVE, groups=np.arange(len(y)), share=share)
+
+
+def test_harder_films_make_the_line_flatter():
+    (easy, y), (hard, _) = draw(600, 0.3), draw(600, 3.0)
+    rng = np.random.default_rng(1)
+    hard = rng.normal(0, 3.0, hard.shape) + 3.0 * np.eye(3)[y]
+    assert fit([easy, hard, hard], y).slope < fit([easy], y).slope
+
+
+@pytest.mark.parametrize("share", [0.2, 0.7])
+def test_the_probability_means_the_wanted_share(share):
+    logits, y = draw(3000, 2.0)
+    calibrator = fit([logits], y, share=share)
+    p = calibrator.probability(headline_score(logits, CLASSES, POSITIVE))
+    ill = y > 0
+    mean = share * p[ill].mean() + (1 - share) * p[~ill].mean()
+    assert mean == pytest.approx(share, abs=0.02)
+
+
+def test_harder_films_are_films_and_differ_each_in_its_own_way():
+    films = np.random.default_rng(0).random((4, 64, 64), dtype=np.float32)
+    films[1] = films[0]
+    harder = make_harder(films, 3)
+    assert harder.shape == films.shape
+    assert 0.0 <= harder.min() <= harder.max() <= 1.0
+    assert np.abs(harder[0] - harder[1]).max() > 0.05
+    np.testing.assert_array_equal(harder, make_harder(films, 3))
+    assert np.abs(harder - make_harder(films, 4)).max() > 0.05
