@@ -48,7 +48,7 @@ def show(worklist: Worklist, current: FilmCase | None, *, has_viewer: bool, focu
         on_step_change=lambda: _step(worklist),
         on_height_change=_note_height,
         width="stretch",
-        height="stretch",
+        height="content",
     )
     if not worklist.cases:
         return

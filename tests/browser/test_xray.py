@@ -52,6 +52,11 @@ def settle(page, words):
     page.wait_for_function("words => document.body.innerText.includes(words)", arg=words, timeout=WAIT_MS)
 
 
+def settle_on(page, film):
+    """Wait until the viewer shows a film."""
+    page.locator(".corner.upper", has_text=re.compile(rf"^{film}\b")).first.wait_for(timeout=WAIT_MS)
+
+
 def panel(page):
     return page.locator(".st-key-xray_panel").inner_text()
 
@@ -92,6 +97,7 @@ def test_a_good_a_bad_and_a_dicom_film_are_read_one_after_the_other(page, good, 
 
     page.keyboard.press("n")
     settle(page, "notes.dcm: it is no DICOM, PNG or JPEG file.")
+    page.wait_for_selector(".viewer", state="detached")
     page.keyboard.press("n")
     page.wait_for_selector(".viewer canvas")
     settle(page, "before the model")
@@ -101,6 +107,7 @@ def test_a_good_a_bad_and_a_dicom_film_are_read_one_after_the_other(page, good, 
     assert "✓ normal" in rows(page)[2]
     page.keyboard.press("p")
     settle(page, "notes.dcm: it is no DICOM")
+    page.wait_for_selector(".viewer", state="detached")
     page.keyboard.press("p")
     settle(page, "Your reading: pneumonia")
 
@@ -187,6 +194,21 @@ def test_everything_fits_the_window(open_page, xray_server, dicom, width, height
     for box in boxes.values():
         assert box["y"] + box["height"] <= foot["y"] + 1
         assert box["x"] + box["width"] <= width
+
+
+def test_a_long_list_scrolls_and_the_film_on_the_screen_stays_in_sight(page):
+    drop(page, *(file(f"{i}.dcm", make_dicom(i)) for i in range(1, 15)))
+    wait_for_rows(page, 14)
+    films, tools = (page.locator(key).bounding_box() for key in (".st-key-films", ".st-key-film_tools"))
+    assert films["y"] + films["height"] <= tools["y"]
+    assert page.evaluate("() => document.querySelector('.st-key-films').scrollHeight") > films["height"]
+    page.locator(".rows button").nth(12).click()
+    settle_on(page, "Film 13")
+    page.keyboard.press("n")
+    settle_on(page, "Film 14")
+    row = page.locator(".rows button").nth(13).bounding_box()
+    assert films["y"] - 1 <= row["y"]
+    assert row["y"] + row["height"] <= films["y"] + films["height"] + 1
 
 
 def test_no_text_is_smaller_than_13_pixels(page, dicom):

@@ -46,14 +46,12 @@ function draw(list, data, pick) {
   if (list.medcoreDrawn === drawn) return;
   list.medcoreDrawn = drawn;
   const focused = list.getRootNode().activeElement?.dataset.film;
-  const top = list.scrollTop;
   list.replaceChildren(...data.rows.map((row) => {
     const item = drawRow(row, data.current, pick);
     item.firstChild.dataset.film = row.id;
     return item;
   }));
   if (!data.rows.length) list.append(make("li", "none", data.none));
-  list.scrollTop = top;
   if (focused) list.querySelector(`[data-film="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }
 
