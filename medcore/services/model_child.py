@@ -240,7 +240,7 @@ class ChildGateway:
             name="model process",
             options={"models_dir": str(models_dir), "threads": threads},
             limits=Limits(niceness=5, request_s=timeout_s),
-            environ={"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "KERAS_BACKEND": "tensorflow"},
+            environ={"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "KERAS_BACKEND": "tensorflow"},
         )
         self._lock = threading.Lock()
         self._nudge: Future[Any] | None = None
