@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.spatial import cKDTree
 
-from medcore.conditions.catalog import CONDITION_MODULES, find_condition
+from medcore.conditions.catalog import CONDITION_MODULES, find_condition, kind_of
 from medcore.config import read_settings
 from medcore.encoding import Encoding
 from medcore.errors import FieldError
@@ -21,7 +21,8 @@ from medcore.registry.catalog import DEFAULTS_NAME
 from medcore.services.training import choose_defaults
 
 SHELF = Path(__file__).resolve().parent.parent / "assets" / "models"
-FOLDERS = sorted(path.parent for path in SHELF.glob("*/manifest.json"))
+ALL_FOLDERS = sorted(path.parent for path in SHELF.glob("*/manifest.json"))
+FOLDERS = [path for path in ALL_FOLDERS if kind_of(path.name.split("-")[0]) == "tabular"]
 MAX_BUNDLE_BYTES = 5_000_000
 MAX_SHELF_BYTES = 120_000_000
 REQUIRED = {"calibrator.json", "reference.npz", "cohort.npz", "evaluation.npz", "card.md", "golden.json"}
@@ -47,7 +48,7 @@ def test_every_condition_has_a_default_model():
 
 
 def test_the_defaults_are_those_the_rule_chooses_today(tmp_path):
-    for folder in FOLDERS:
+    for folder in ALL_FOLDERS:
         (tmp_path / folder.name).symlink_to(folder, target_is_directory=True)
     choose_defaults(tmp_path)
     assert json.loads((tmp_path / DEFAULTS_NAME).read_text("utf-8")) == json.loads(
@@ -62,7 +63,7 @@ def list_clear_units():
     return [
         pytest.param(facts.model_id, item, unit, id=f"{facts.condition}-{item.name}-{unit.symbol}")
         for facts in Catalog(SHELF).models()
-        if facts.default
+        if facts.default and kind_of(facts.condition) == "tabular"
         for item in find_condition(facts.condition).schema.inputs
         for unit in item.other_units
         if item.kind is FieldKind.NUMBER and not unit.ambiguous and unit.to_canonical(7.0) != 7.0

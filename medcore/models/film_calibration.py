@@ -3,18 +3,25 @@
 A model that tells nearly all validation films apart gets a steep line, which is overconfident wherever films differ a
 little. So half of what teaches the line are the validation films under another light, sharpness and geometry, at
 several seeds; and the films are weighted to the study's share of ill ones, so that the probability means that mix.
+Labels are readings, and another reader would read some films otherwise: each film counts for a small part as one of
+the other kind, so that no probability comes nearer to 0 or 1 than readers agree.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from medcore.imaging.squash import squash
 from medcore.inference.film_calibrator import FilmCalibrator, fit_film_calibrator
+from medcore.models.calibration import fit_line
 
-__all__ = ["calibrate_films", "make_harder"]
+__all__ = ["READ_OTHERWISE", "calibrate_films", "make_harder"]
+
+READ_OTHERWISE = 0.02
+"""Share of films taken to be read otherwise by another reader, a cautious figure: published disagreement is larger."""
 
 _MOST_CROPPED = 0.08
 _GAMMA, _CONTRAST, _BRIGHTNESS = 0.6, 0.4, 0.15
@@ -55,6 +62,7 @@ def calibrate_films(
     positive: Sequence[str],
     groups: np.ndarray,
     share: float,
+    read_otherwise: float = READ_OTHERWISE,
 ) -> FilmCalibrator:
     """Fit a calibrator on several versions of the same validation films.
 
@@ -68,17 +76,30 @@ def calibrate_films(
         Patient of each film.
     share : float
         Share of positive films in the study, to which the films are weighted.
+    read_otherwise : float
+        Part of each film that counts as one of the other kind in the line.
     """
     is_positive = np.isin(np.asarray(classes), list(positive))[y]
     own = float(is_positive.mean())
     balance = np.where(is_positive, share / own, (1.0 - share) / (1.0 - own))
     k = len(versions)
     parts = [1.0] if k == 1 else [0.5, *[0.5 / (k - 1)] * (k - 1)]
-    return fit_film_calibrator(
-        np.concatenate(list(versions)),
+    logits, weight = np.concatenate(list(versions)), np.concatenate([balance * part for part in parts])
+    fitted = fit_film_calibrator(
+        logits,
         np.tile(y, k),
         classes=classes,
         positive=positive,
         groups=np.tile(groups, k),
-        weight=np.concatenate([balance * part for part in parts]),
+        weight=weight,
+    )
+    outcome = np.tile(is_positive, k).astype(np.float64)
+    readings = np.concatenate([weight * (1.0 - read_otherwise), weight * read_otherwise])
+    line = fit_line(np.tile(fitted.score(logits), 2), np.concatenate([outcome, 1.0 - outcome]), readings)
+    factor = line.slope / fitted.slope
+    return replace(
+        fitted,
+        slope=line.slope,
+        intercept=line.intercept,
+        band_logit=tuple(factor * (at - fitted.intercept) + line.intercept for at in fitted.band_logit),
     )

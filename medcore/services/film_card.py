@@ -8,6 +8,7 @@ from medcore.conditions.film_condition import FilmCondition
 from medcore.datasets.chest_films import FilmTable
 from medcore.evaluation.calibration import calibration_by_decile
 from medcore.evaluation.scoreboard import METRIC_NAMES
+from medcore.models.film_calibration import READ_OTHERWISE
 from medcore.models.film_recipes import FilmRecipe
 from medcore.registry.manifest import Manifest
 from medcore.results import MetricValue
@@ -115,9 +116,10 @@ def _calibration_text(figures: FilmFigures) -> str:
     validation, (brier, intercept) = figures.validation, figures.rebased
     head = (
         "Fitted on validation films, half of them changed in light, sharpness and geometry, weighted to the study's "
-        f"mix. Validation films as they are: AUROC {validation['auroc']:.4f}, Brier score {validation['brier']:.4f}, "
-        f"calibration slope {validation['calibration_slope']:.2f}. The test films are shifted against them (other "
-        "years, darker bacterial films) and hold fewer ill ones. Restated at their own share of ill films, the Brier "
+        f"mix, and as if {_percent(READ_OTHERWISE)} of the films would be read otherwise by another reader. Validation "
+        f"films as they are: AUROC {validation['auroc']:.4f}, Brier score {validation['brier']:.4f}, calibration slope "
+        f"{validation['calibration_slope']:.2f}. The test films are shifted against them (other numbers, darker "
+        "bacterial films) and hold fewer ill ones. Restated at their own share of ill films, the Brier "
         f"score is {brier:.4f} and {_describe_intercept(intercept)}: this is what calibration on validation films "
         "leaves over.\n\n"
     )

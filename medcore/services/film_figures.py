@@ -103,9 +103,11 @@ def to_pictures(films: np.ndarray) -> np.ndarray:
 def choose_points(y: np.ndarray, p: np.ndarray) -> dict[str, float]:
     """Choose the operating points on validation films, in rising order.
 
-    ``balanced`` lies in the middle (on the log-odds scale) of the cut-offs with the largest sensitivity plus
-    specificity; ``screening`` finds 98 of 100 ill films; ``high_confidence`` leaves 98 of 100 healthy films alone.
-    ``default`` is the balanced one.
+    ``screening`` is the lower and ``high_confidence`` the higher of two: the highest cut-off that finds 98 of 100 ill
+    films, and the lowest that leaves 98 of 100 healthy films alone. Where the classes are well apart, both keep
+    both promises. ``balanced`` lies
+    in the middle (on the log-odds scale) of the cut-offs with the largest sensitivity plus specificity, between the
+    others. ``default`` is the balanced one.
 
     Parameters
     ----------
@@ -119,9 +121,10 @@ def choose_points(y: np.ndarray, p: np.ndarray) -> dict[str, float]:
     upper = float(np.clip(curve.thresholds[best], scores[0], scores[-1]))
     below = scores[scores < upper]
     lower = float(below[-1]) if len(below) else upper
-    balanced = float(_expit((_logit(lower) + _logit(upper)) / 2))
-    screening = min(choose_by_sensitivity(y, p, at_least=_SCREENING_SENSITIVITY).threshold, balanced)
-    confident = max(choose_by_specificity(y, p, at_least=_CONFIDENT_SPECIFICITY).threshold, balanced)
+    found = choose_by_sensitivity(y, p, at_least=_SCREENING_SENSITIVITY).threshold
+    spared = choose_by_specificity(y, p, at_least=_CONFIDENT_SPECIFICITY).threshold
+    screening, confident = min(found, spared), max(found, spared)
+    balanced = float(np.clip(_expit((_logit(lower) + _logit(upper)) / 2), screening, confident))
     points = {"screening": screening, "balanced": balanced, "high_confidence": confident, "default": balanced}
     return {name: round(float(value), 4) for name, value in points.items()}
 

@@ -174,7 +174,18 @@ def test_points_lie_between_the_classes_where_they_are_apart():
     y, p = np.repeat([0, 1], 50), np.concatenate([np.linspace(0.01, 0.1, 50), np.linspace(0.9, 0.99, 50)])
     points = choose_points(y, p)
     assert points["balanced"] == pytest.approx(0.5, abs=0.01)
-    assert points["screening"] == points["balanced"] == points["high_confidence"]
+    assert points["screening"] == pytest.approx(0.1, abs=0.01)
+    assert points["high_confidence"] == pytest.approx(0.9, abs=0.01)
+
+
+def test_points_keep_their_promises_where_the_classes_overlap():
+    rng = np.random.default_rng(2)
+    y = np.repeat([0, 1], 500)
+    p = 1 / (1 + np.exp(-rng.normal(2.0 * y - 1.0, 1.0)))
+    points = choose_points(y, p)
+    assert points["screening"] < points["balanced"] < points["high_confidence"]
+    assert np.mean(p[y == 1] >= points["screening"] - 1e-4) >= 0.98
+    assert np.mean(p[y == 0] < points["high_confidence"] + 1e-4) >= 0.98
 
 
 def test_restating_takes_the_share_out_of_the_intercept():
