@@ -139,7 +139,8 @@ class _TorchConv(nn.Module):
             bias = _array(self.conv.bias)
         else:
             norm = (self.norm.weight, self.norm.bias, self.norm.running_mean, self.norm.running_var)
-            kernel, bias = fold(kernel, *(_array(item).astype(np.float64) for item in norm), EPSILON)
+            scale, shift, mean, variance = (_array(item).astype(np.float64) for item in norm)
+            kernel, bias = fold(kernel, scale, shift, mean, variance, EPSILON)
         axes = (2, 3, 0, 1) if self.spec.depthwise else (2, 3, 1, 0)
         return kernel.transpose(axes).astype(np.float32), bias.astype(np.float32)
 

@@ -13,9 +13,9 @@ from scipy.stats import spearmanr
 
 from medcore.datasets.chest_films import FilmTable, OriginalFilm
 from medcore.evaluation.calibration import calibration_fit
-from medcore.evaluation.discrimination import auroc, auroc_interval
+from medcore.evaluation.discrimination import auroc, auroc_interval, roc_curve
 from medcore.evaluation.scoreboard import evaluate
-from medcore.evaluation.thresholds import choose_by_sensitivity, choose_by_specificity, roc_curve
+from medcore.evaluation.thresholds import choose_by_sensitivity, choose_by_specificity
 from medcore.imaging.squash import squash
 from medcore.inference.film_calibrator import FilmCalibrator
 from medcore.inference.film_gate import FilmGate, GateRate, measure_gate

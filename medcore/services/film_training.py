@@ -267,7 +267,7 @@ def _count(condition: FilmCondition, table: FilmTable, part: str) -> tuple[int, 
 
 def _outcome(condition: FilmCondition, y: np.ndarray) -> np.ndarray:
     """1 = one of the positive classes."""
-    return np.isin(np.asarray(condition.words), condition.positive)[y].astype(np.int64)
+    return np.asarray(np.isin(np.asarray(condition.words), condition.positive)[y], dtype=np.int64)
 
 
 def _evaluation_arrays(
