@@ -10,6 +10,8 @@ from __future__ import annotations
 import io
 import statistics
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -93,12 +95,7 @@ def _measure_reading(reader: FilmReader) -> Iterator[Figure]:
         (f"read a JPEG of {len(jpeg) / 1e6:.1f} MB", jpeg, _plain_jpeg),
         (f"read a DICOM of {DICOM_SHAPE[1]} x {DICOM_SHAPE[0]}", dicom, _plain_dicom),
     ):
-        yield _milliseconds(
-            name,
-            lambda data=data: reader.read(data),
-            "decode in this process",
-            lambda data=data, plain=plain: plain(data),
-        )
+        yield _milliseconds(name, partial(reader.read, data), "decode in this process", partial(plain, data))
 
 
 def _measure_scoring(reader: FilmReader, model: Any, name: str) -> Iterator[Figure]:
@@ -147,13 +144,9 @@ def _measure_batch(reader: FilmReader, model: Any) -> Iterator[Figure]:
             paths.append(path)
 
         def whole() -> None:
-            batch = []
-            for _, read in read_ahead(reader, paths, model.network.spec.size):
-                batch.append(read.tensor)
-                if len(batch) == BATCH:
-                    model.predict(np.stack(batch), nothing)
-                    batch = []
-            if batch:
+            tensors = (read.tensor for _, read in read_ahead(reader, paths, model.network.spec.size))
+            found = (tensor for tensor in tensors if tensor is not None)
+            while batch := list(islice(found, BATCH)):
                 model.predict(np.stack(batch), nothing[: len(batch)])
 
         mine = statistics.median(time_calls(whole, repeats=3, warm_up=1))
