@@ -34,6 +34,7 @@ _N_FILMS = 5
 _WAIT_MS = 60_000
 _MODEL_WAIT_MS = 240_000
 _DRAG_S = 2.0
+_PICK_UP_MS = 1500  # a page that has settled: nobody drops a file in the moment that it appears
 _UPLOAD = "[data-testid=stFileUploaderDropzoneInput]"
 
 _PLAIN = """
@@ -148,6 +149,7 @@ def _time_page(
         for film in films:
             page.goto(f"{address}/xray", timeout=_WAIT_MS)
             page.wait_for_selector(".mc-start", timeout=_MODEL_WAIT_MS)
+            page.wait_for_timeout(_PICK_UP_MS)
             seconds.append(_time_film(page, _file(name, film)))
     return seconds[1:]
 
