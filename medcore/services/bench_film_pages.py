@@ -82,15 +82,16 @@ def measure_film_pages(settings: Settings) -> Iterator[Row]:
     if facts is None:
         raise MedcoreError("there is no film model to measure")
     network = catalog.bundle(facts.model_id).folder / "model.keras"
-    jpegs = _find_films(settings) or [make_jpeg(seed) for seed in range(_N_FILMS + 1)]
-    dicoms = [_as_dicom(data) for data in jpegs]
+    films = _find_films(settings) or [make_jpeg(seed) for seed in range(_N_FILMS + 1)]
     with tempfile.TemporaryDirectory() as folder, open_browser() as browser:
+        jpegs = _write(Path(folder), ".jpg", films)
+        dicoms = _write(Path(folder), ".dcm", [_as_dicom(film) for film in films])
         launcher = Launcher(_PLAIN.format(path=str(network)), Path(folder))
         with launcher.plain() as address:
             plain = _time_plain(browser, address, jpegs)
         with launcher.medcore() as address:
-            ours = _time_page(browser, address, jpegs, "film.jpg")
-            large = _time_page(browser, address, dicoms, "film.dcm")
+            ours = _time_page(browser, address, jpegs)
+            large = _time_page(browser, address, dicoms)
             frames = _count_frames(browser, address, dicoms[0])
     name = "plain script with Keras predict and Grad-CAM"
     yield "JPEG dropped to film on screen, median", "s", _median(ours, 0), None, ""
@@ -124,25 +125,30 @@ def _as_dicom(jpeg: bytes) -> bytes:
     return wrap_dicom(grey.astype(np.uint16) * 128)
 
 
-def _time_plain(browser: Any, address: str, films: Sequence[bytes]) -> list[tuple[float, float | None]]:
+def _write(folder: Path, suffix: str, films: Sequence[bytes]) -> list[Path]:
+    paths = [folder / f"film{i}{suffix}" for i in range(len(films))]
+    for path, film in zip(paths, films, strict=True):
+        path.write_bytes(film)
+    return paths
+
+
+def _time_plain(browser: Any, address: str, films: Sequence[Path]) -> list[tuple[float, float | None]]:
     """Seconds from choosing a file to its score and to its map, first film left out."""
     seconds: list[tuple[float, float | None]] = []
     with fresh_page(browser) as page:
         page.goto(address, timeout=_WAIT_MS)
         page.wait_for_selector(_UPLOAD, state="attached", timeout=_MODEL_WAIT_MS)
-        for i, film in enumerate(films):
+        for film in films:
             start = time.perf_counter()
-            page.set_input_files(_UPLOAD, [_file(f"f{i}.jpg", film)])
-            _wait_for_text(page, f"score of f{i}.jpg")
+            page.set_input_files(_UPLOAD, film)
+            _wait_for_text(page, f"score of {film.name}")
             score = time.perf_counter() - start
-            _wait_for_text(page, f"map of f{i}.jpg")
+            _wait_for_text(page, f"map of {film.name}")
             seconds.append((score, time.perf_counter() - start))
     return seconds[1:]
 
 
-def _time_page(
-    browser: Any, address: str, films: Sequence[bytes], name: str
-) -> list[tuple[float, float | None, float | None]]:
+def _time_page(browser: Any, address: str, films: Sequence[Path]) -> list[tuple[float, float | None, float | None]]:
     """Seconds from dropping a file to the film, its score and its heat map, first film left out."""
     seconds = []
     with fresh_page(browser) as page:
@@ -150,13 +156,13 @@ def _time_page(
             page.goto(f"{address}/xray", timeout=_WAIT_MS)
             page.wait_for_selector(".mc-start", timeout=_MODEL_WAIT_MS)
             page.wait_for_timeout(_PICK_UP_MS)
-            seconds.append(_time_film(page, _file(name, film)))
+            seconds.append(_time_film(page, film))
     return seconds[1:]
 
 
-def _time_film(page: Any, file: dict[str, Any]) -> tuple[float, float | None, float | None]:
+def _time_film(page: Any, film: Path) -> tuple[float, float | None, float | None]:
     start = time.perf_counter()
-    page.set_input_files(_UPLOAD, [file])
+    page.set_input_files(_UPLOAD, film)
     page.wait_for_selector(".pane.current[data-frames]", timeout=_WAIT_MS)
     shown = time.perf_counter() - start
     page.keyboard.press("2")
@@ -185,12 +191,12 @@ _DRAG = """async (pane, seconds) => {
 }"""
 
 
-def _count_frames(browser: Any, address: str, film: bytes) -> float:
+def _count_frames(browser: Any, address: str, film: Path) -> float:
     """Frames a second that are really drawn while the window is dragged."""
     with fresh_page(browser) as page:
         page.goto(f"{address}/xray", timeout=_WAIT_MS)
         page.wait_for_selector(".mc-start", timeout=_MODEL_WAIT_MS)
-        page.set_input_files(_UPLOAD, [_file("film.dcm", film)])
+        page.set_input_files(_UPLOAD, film)
         pane = page.locator(".pane.current[data-frames]")
         pane.wait_for(timeout=_WAIT_MS)
         box = pane.bounding_box()
@@ -205,10 +211,6 @@ def _wait_for_text(page: Any, words: str) -> None:
     page.wait_for_function(
         "words => document.body.innerText.includes(words)", arg=words, polling="raf", timeout=_WAIT_MS
     )
-
-
-def _file(name: str, data: bytes) -> dict[str, Any]:
-    return {"name": name, "mimeType": "application/octet-stream", "buffer": data}
 
 
 def _median(rows: Sequence[tuple[float | None, ...]], place: int) -> float | None:
