@@ -17,6 +17,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from medcore.evaluation.scoreboard import evaluate
 from medcore.explain.background import make_background
 from medcore.inference.applicability import fit_applicability
 from medcore.inference.calibrator import Calibrator
+from medcore.inference.film_model import FILM_KIND
 from medcore.inference.scores import ForestScores, KerasScores, KernelScores, LinearScores, Scores
 from medcore.models.calibration import cross_fit, fit_pooled
 from medcore.models.cohort import draw_cohort
@@ -238,16 +240,15 @@ def choose_defaults(models_dir: Path) -> dict[str, dict[str, Any]]:
 
 
 def _choose(models: Mapping[str, SealedBundle]) -> dict[str, Any]:
-    compared = {name: _compared_rows(bundle) for name, bundle in models.items()}
-    area = {name: float(auroc(y, p)) for name, (y, p) in compared.items()}
-    best = max(models, key=lambda name: area[name])
+    compared = {name: _compare(bundle) for name, bundle in models.items()}
+    best = max(models, key=lambda name: compared[name].auroc)
     kept: dict[str, float] = {}
-    for name, (y, p) in compared.items():
+    for name, item in compared.items():
         rng = np.random.default_rng(_FOLD_SEED)
-        difference = compare_auroc(y, p, compared[best][1], rng=rng, n_resamples=_N_RESAMPLES)
+        difference = compare_auroc(item.y, item.p, compared[best].p, rng=rng, n_resamples=_N_RESAMPLES)
         lower = 0.0 if name == best else difference.gain.lo
         if lower > -MARGIN_AUROC:
-            kept[name] = round(float(brier(y, p)), 4)
+            kept[name] = round(item.brier, 4)
     lowest = min(kept.values())
     order = [name for name in (*SIMPLEST_FIRST, *FILM_SIMPLEST_FIRST) if name in kept]
     winner = next(name for name in order if kept[name] == lowest)
@@ -260,11 +261,31 @@ def _choose(models: Mapping[str, SealedBundle]) -> dict[str, Any]:
     }
 
 
-def _compared_rows(bundle: SealedBundle) -> tuple[np.ndarray, np.ndarray]:
-    """Return outcomes and probabilities that models of one condition are compared on."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Compared:
+    """What models of one condition are compared on: outcomes, probabilities and the figures made of them."""
+
+    y: np.ndarray
+    p: np.ndarray
+    auroc: float
+    brier: float
+
+
+def _compare(bundle: SealedBundle) -> _Compared:
+    """Return a table model's released figures; a film model's on validation films, not those of the test."""
     arrays = bundle.read_arrays("evaluation.npz")
-    rows = arrays["part"] == "validation" if "part" in arrays else np.ones(len(arrays["y"]), dtype=bool)
-    return arrays["y"][rows], arrays["p"][rows]
+    if bundle.manifest.kind == FILM_KIND:
+        rows = arrays["part"] == "validation"
+        y, p = arrays["y"][rows], arrays["p"][rows]
+        return _Compared(y=y, p=p, auroc=float(auroc(y, p)), brier=float(brier(y, p)))
+    metrics = bundle.manifest.metrics
+    released = metrics["brier"]["value"]
+    return _Compared(
+        y=arrays["y"],
+        p=arrays["p"],
+        auroc=float(metrics["auroc"]["value"] or 0.0),
+        brier=1.0 if released is None else float(released),
+    )
 
 
 def _contents(

@@ -206,6 +206,7 @@ def test_a_long_list_scrolls_and_the_film_on_the_screen_stays_in_sight(page):
     settle_on(page, "Film 13")
     page.keyboard.press("n")
     settle_on(page, "Film 14")
+    page.wait_for_selector(".rows li:nth-child(14) button[aria-current=true]")
     row = page.locator(".rows button").nth(13).bounding_box()
     assert films["y"] - 1 <= row["y"]
     assert row["y"] + row["height"] <= films["y"] + films["height"] + 1

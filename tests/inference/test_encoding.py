@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medcore.conditions.catalog import CONDITION_MODULES, find_condition
+from medcore.conditions.catalog import find_condition, list_conditions
 from medcore.encoding import Encoding, FieldEncoding
 from medcore.errors import InputError
 
@@ -68,7 +68,7 @@ def test_another_number_of_columns(shape):
         ENCODING.encode(np.zeros(shape))
 
 
-@pytest.mark.parametrize("condition", list(CONDITION_MODULES))
+@pytest.mark.parametrize("condition", [item.id for item in list_conditions()])
 @pytest.mark.parametrize("splines", [False, True])
 def test_json_round_trip_for_every_condition(condition, splines):
     encoding = Encoding.of(find_condition(condition).schema, splines=splines)

@@ -112,7 +112,8 @@ function listen(list) {
   let timer = 0;
   const onResize = () => { clearTimeout(timer); timer = setTimeout(tellHeight, 200); };
   const onKey = (event) => {
-    if (!list.medcore.data.keys || event.ctrlKey || event.metaKey || event.altKey) return;
+    const viewer = !list.medcore.data.keys && document.querySelector(".st-key-film");
+    if (viewer || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.composedPath()[0].closest?.(TYPING)) return;
     const by = { n: 1, p: -1 }[event.key.toLowerCase()];
     if (!by) return;
