@@ -99,11 +99,11 @@ def _measure_reading(reader: FilmReader) -> Iterator[Figure]:
 
 
 def _measure_scoring(reader: FilmReader, model: Any, name: str) -> Iterator[Figure]:
-    from medcore.explain.saliency import explain_film
+    from medcore.explain.saliency import FilmExplainer
 
     jpeg = make_jpeg()
     tensor = film_tensor(reader.read(jpeg), model.network.spec.size)
-    plain = _PlainScript(model)
+    plain, explainer = _PlainScript(model), FilmExplainer(model)
     yield _milliseconds(
         f"forward pass of one film, {name}",
         lambda: model.predict(tensor[None], [()]),
@@ -118,7 +118,7 @@ def _measure_scoring(reader: FilmReader, model: Any, name: str) -> Iterator[Figu
     )
     yield _milliseconds(
         "heat map with its checks",
-        lambda: explain_film(model, tensor),
+        lambda: explainer.heat_map(tensor),
         "Grad-CAM with a gradient tape, unchecked",
         lambda: plain.grad_cam(tensor),
     )
