@@ -15,6 +15,7 @@ import os
 import secrets
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ _FILE_NAME = "journal.sqlite3"
 _APPLICATION_ID = 0x4D454443  # "MEDC"
 _FORMAT = 1
 _SALT_BYTES = 32
+_BUSY_PAUSE_S = 0.01
 _COLUMNS = (
     "at_utc",
     "actor",
@@ -188,7 +190,7 @@ class Journal:
         try:
             connection.execute("PRAGMA synchronous = FULL")
             _prepare(connection)
-            connection.execute("PRAGMA journal_mode = WAL")
+            _use_write_ahead_log(connection, self._busy_s)
             (self._salt,) = connection.execute("SELECT salt FROM installation").fetchone()
         except BaseException:
             connection.close()
@@ -259,6 +261,19 @@ def _prepare(connection: sqlite3.Connection) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection, busy_s: float) -> None:
+    """Switch the file's mode; here SQLite does not wait by itself for another program that opens it just now."""
+    end = time.monotonic() + busy_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(_BUSY_PAUSE_S)
 
 
 def _statements(script: str) -> Iterator[str]:

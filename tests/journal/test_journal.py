@@ -128,6 +128,12 @@ def test_threads_and_a_second_journal_on_the_same_file(tmp_path):
         assert len(one.events(1000)) == 200
 
 
+def test_two_open_a_new_journal_in_the_same_moment(tmp_path):
+    for i in range(20):
+        with Journal(tmp_path / str(i)) as one, Journal(tmp_path / str(i)) as two, ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(lambda journal: journal.record(EVENT), (one, two))) == [1, 2]
+
+
 def test_locked(journal):
     journal.record(EVENT)
     other = sqlite3.connect(journal.path, isolation_level=None)
