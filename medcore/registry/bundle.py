@@ -13,7 +13,7 @@ import json
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import numpy as np
 from medcore.errors import IntegrityError, ManifestError
 from medcore.registry.manifest import MANIFEST_NAME, Manifest, read_manifest
 
-__all__ = ["SealedBundle", "load_keras", "load_skops", "open_bundle", "write_bundle"]
+__all__ = ["SealedBundle", "load_keras", "load_skops", "open_bundle", "pack_arrays", "write_bundle"]
 
 _ALLOWED_KERAS_CLASSES = {
     "keras": frozenset({"Add", "DTypePolicy", "Functional", "InputLayer"}),
@@ -136,6 +136,13 @@ def write_bundle(folder: Path, manifest: Manifest, contents: dict[str, bytes]) -
     pretty = json.dumps(json.loads(sealed.to_json()), indent=1, sort_keys=True, ensure_ascii=False)
     (folder / MANIFEST_NAME).write_text(pretty + "\n", encoding="utf-8")
     return open_bundle(folder)
+
+
+def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Return the content of an ``.npz`` file, as :meth:`SealedBundle.read_arrays` reads it."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
 
 
 def load_keras(bundle: SealedBundle, name: str = "model.keras") -> Any:

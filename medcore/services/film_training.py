@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import io
 import json
 import math
 import tempfile
@@ -33,7 +32,7 @@ from medcore.inference.film_model import FILM_KIND, FilmInput, FilmNetwork, Film
 from medcore.models.film_calibration import calibrate_films, make_harder
 from medcore.models.film_nets import build_released
 from medcore.models.film_recipes import FILM_SIMPLEST_FIRST, FILM_TITLES, FilmRecipe, find_film_recipe
-from medcore.registry.bundle import SealedBundle, write_bundle
+from medcore.registry.bundle import SealedBundle, pack_arrays, write_bundle
 from medcore.registry.manifest import FORMAT, Manifest
 from medcore.results import MetricValue
 from medcore.services.film_card import write_film_card
@@ -178,8 +177,8 @@ def release_films(
         "model.keras": _model_bytes(model),
         "input.json": _json(spec.to_json()),
         "calibrator.json": _json(calibrator.to_json()),
-        "gate.npz": _npz(gate.to_arrays()),
-        "evaluation.npz": _npz(_evaluation_arrays(condition, table, calibrator, validation, test)),
+        "gate.npz": pack_arrays(gate.to_arrays()),
+        "evaluation.npz": pack_arrays(_evaluation_arrays(condition, table, calibrator, validation, test)),
         "golden.json": _json(make_golden(network, calibrator)),
         "card.md": write_film_card(condition, table, manifest, recipe, figures).encode(),
     }
@@ -344,12 +343,6 @@ def _model_bytes(model: Any) -> bytes:
 
 def _json(content: Any) -> bytes:
     return json.dumps(content, sort_keys=True).encode()
-
-
-def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    return buffer.getvalue()
 
 
 def _plain(metric: MetricValue) -> dict[str, float | None]:

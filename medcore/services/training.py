@@ -6,7 +6,6 @@ Every figure a bundle reports comes from rows its members and its calibrator nev
 from __future__ import annotations
 
 import datetime as dt
-import io
 import json
 import math
 import os
@@ -46,7 +45,7 @@ from medcore.models.coverage import Coverage, find_coverage
 from medcore.models.film_recipes import FILM_SIMPLEST_FIRST
 from medcore.models.learners import KerasRecipe, LearningRows, Learnt, Recipe, learn
 from medcore.models.recipes import SIMPLEST_FIRST, TITLES, find_recipe
-from medcore.registry.bundle import SealedBundle, open_bundle, write_bundle
+from medcore.registry.bundle import SealedBundle, open_bundle, pack_arrays, write_bundle
 from medcore.registry.catalog import DEFAULTS_NAME
 from medcore.registry.manifest import FORMAT, Manifest, describe_field
 from medcore.results import MetricValue
@@ -327,9 +326,9 @@ def _contents(
     arrays = {"background": background, "background_weight": weight, **applicability.to_arrays()}
     contents = {
         "calibrator.json": json.dumps(calibrator.to_json(), sort_keys=True).encode(),
-        "reference.npz": _npz(arrays),
-        "cohort.npz": _npz({"X": cohort.astype(np.float32), "made_up": np.array(1, dtype=np.int8)}),
-        "evaluation.npz": _npz(evaluation_arrays(condition.id, table, p_all, rows.folds[0])),
+        "reference.npz": pack_arrays(arrays),
+        "cohort.npz": pack_arrays({"X": cohort.astype(np.float32), "made_up": np.array(1, dtype=np.int8)}),
+        "evaluation.npz": pack_arrays(evaluation_arrays(condition.id, table, p_all, rows.folds[0])),
         "golden.json": json.dumps(golden).encode(),
         **_model_file(learnt.parts, recipe_name),
     }
@@ -479,12 +478,6 @@ def _hide(condition: Condition, X: np.ndarray, fields: tuple[str, ...]) -> np.nd
     hidden = X.copy()
     hidden[:, [condition.schema.input_names.index(name) for name in fields]] = np.nan
     return hidden
-
-
-def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    return buffer.getvalue()
 
 
 def _plain(metric: MetricValue) -> dict[str, float | None]:

@@ -12,6 +12,7 @@ from medcore.errors import ArtifactError, UnknownNameError
 from medcore.evaluation.discrimination import auroc
 from medcore.inference.risk_model import RiskModel
 from medcore.registry import Catalog, open_bundle, write_bundle
+from medcore.registry.bundle import pack_arrays
 from medcore.services import training
 from medcore.services.training import (
     calibrate,
@@ -184,7 +185,7 @@ class TestDefaults:
     def put(self, shelf, models, recipe, p, brier):
         bundle = open_bundle(shelf.folder / "diabetes-logistic")
         contents = {name: bundle.read_bytes(name) for name in bundle.manifest.files}
-        contents["evaluation.npz"] = training._npz({"y": self.y, "p": p})
+        contents["evaluation.npz"] = pack_arrays({"y": self.y, "p": p})
         metrics = {
             "auroc": {"value": float(auroc(self.y, p)), "lo": None, "hi": None},
             "brier": {"value": brier, "lo": None, "hi": None},
