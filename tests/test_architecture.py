@@ -30,12 +30,12 @@ ALLOWED = {
     "journal": set(BASE),
     "access": {"errors", "config", "journal"},
     "figures": {"errors", "records", "results", "evaluation"},
-    "reports": {*BASE, "records", "figures"},
+    "reports": {*BASE, "records", "evaluation", "figures"},
     "services": {
         *BASE, "records", "encoding", "workers", "datasets", "conditions", "imaging", "models", "registry",
         "inference", "explain", "api", "evaluation", "journal", "access", "figures", "reports",
     },
-    "ui": {*BASE, "services", "figures", "records", "imaging.radiograph"},
+    "ui": {*BASE, "services", "figures", "records", "imaging.radiograph", "evaluation.compared"},
     "cli": {*BASE, "services", "conditions", "registry", "ui.server"},
     "": {"errors", "api"},
 }  # fmt: skip

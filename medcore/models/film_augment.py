@@ -44,7 +44,7 @@ def equalise(films: torch.Tensor) -> torch.Tensor:
 def augment(films: torch.Tensor, equalised: torch.Tensor, random: torch.Generator, plan: AugmentPlan) -> torch.Tensor:
     """Return changed copies, float32 (n, 1, s, s) near 0..1, of uint8 films of the same shape."""
     draw = _Draw(len(films), random)
-    mixed = draw.some(0.3, 0.0, 1.0)
+    mixed = draw.some(plan.level, 0.0, 1.0)
     pictures = films.float() / 255 * (1 - mixed) + equalised.float() / 255 * mixed
     pictures = _move(pictures, draw, plan)
     pictures = _change_detail(pictures, draw, plan)

@@ -120,32 +120,57 @@ def fold(
     return kernel * factor.reshape(-1, *([1] * (kernel.ndim - 1))), shift - mean * factor
 
 
-def build_released(plan: NetPlan, weights: FoldedWeights, size: int = 224) -> keras.Model:
+def build_released(plan: NetPlan, members: Sequence[FoldedWeights], size: int = 224) -> keras.Model:
     """Build the Keras network of a plan: films (n, size, size, 1), 0..1, to logits, features and maps.
 
-    ``maps`` are the last maps, ``features`` their mean, ``logits`` one number per class.
+    ``maps`` are the last maps of all members one after the other, ``features`` their mean, ``logits`` one number
+    per class: the mean of what the members say.
+
+    Raises
+    ------
+    InputError
+        Several members of a plan with a hidden layer, whose mean is not one linear layer.
     """
+    if len(members) > 1 and plan.hidden:
+        raise InputError("members with a hidden layer have no common last layer")
     import keras
 
     films = keras.Input((size, size, 1), name="films")
-    maps = _look(plan.look)(films)
-    steps = iter(weights.convs)
-    for i, block in enumerate(plan.blocks):
-        before = maps
-        for j, conv in enumerate(block.convs):
-            maps = _apply(conv, maps, next(steps), f"block{i}_{j}")
-        if block.skip:
-            maps = keras.layers.Add(name=f"block{i}_sum")([before, maps])
+    seen = _look(plan.look)(films)
+    found = [_apply_blocks(plan, seen, weights, f"member{k}_") for k, weights in enumerate(members)]
+    maps = found[0] if len(found) == 1 else keras.layers.Concatenate(name="maps")(found)
     features = keras.layers.GlobalAveragePooling2D(name="mean")(maps)
     logits = features
-    for k, parts in enumerate(weights.dense):
-        last = k == len(weights.dense) - 1
+    dense_parts = _join_heads(members)
+    for k, parts in enumerate(dense_parts):
+        last = k == len(dense_parts) - 1
         dense = keras.layers.Dense(
             len(parts[1]), activation=None if last else "relu", name="class" if last else "hidden"
         )
         logits = dense(logits)
         dense.set_weights(list(parts))
     return keras.Model(films, {"logits": logits, "features": features, "maps": maps}, name="film_network")
+
+
+def _join_heads(members: Sequence[FoldedWeights]) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """Return dense layers over the features of all members that give the mean of their logits."""
+    if len(members) == 1:
+        return members[0].dense
+    kernels, biases = zip(*(weights.dense[-1] for weights in members), strict=True)
+    return ((np.concatenate(kernels) / np.float32(len(members)), np.mean(biases, axis=0)),)
+
+
+def _apply_blocks(plan: NetPlan, maps: Any, weights: FoldedWeights, name: str) -> Any:
+    import keras
+
+    steps = iter(weights.convs)
+    for i, block in enumerate(plan.blocks):
+        before = maps
+        for j, conv in enumerate(block.convs):
+            maps = _apply(conv, maps, next(steps), f"{name}block{i}_{j}")
+        if block.skip:
+            maps = keras.layers.Add(name=f"{name}block{i}_sum")([before, maps])
+    return maps
 
 
 def _look(look: str) -> Any:

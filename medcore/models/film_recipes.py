@@ -38,7 +38,8 @@ class AugmentPlan:
 
     ``turn`` in radians; ``zoom``, ``aspect``, ``gamma`` and ``contrast`` as logarithms of a factor; ``shear``;
     ``shift`` as a share of a side; ``brightness`` and ``noise`` of the range 0..1. ``detail`` is the share of
-    films that are blurred or sharpened, ``cover`` that of films with a covered part.
+    films that are blurred or sharpened, ``cover`` that of films with a covered part, ``level`` that of films
+    whose histogram is partly equalised.
     """
 
     turn: float = 0.2
@@ -52,6 +53,7 @@ class AugmentPlan:
     noise: float = 0.05
     detail: float = 0.6
     cover: float = 0.3
+    level: float = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,29 +111,34 @@ class FilmSchedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilmRecipe:
-    """A network and how it learns; ``pretrained`` is the version of EfficientNet-Lite whose weights it starts from."""
+    """A network and how it learns.
+
+    ``pretrained`` is the version of EfficientNet-Lite whose weights it starts from; ``members`` is how many networks,
+    each from its own seed, are averaged; ``flip_average`` averages a film and its mirror image too.
+    """
 
     plan: NetPlan
     schedule: FilmSchedule
     augmentation: AugmentPlan = AugmentPlan()
     pretrained: int | None = None
+    members: int = 1
     flip_average: bool = False
 
 
 _GENTLE = AugmentPlan(
-    turn=0.1,
-    zoom=0.1,
-    aspect=0.06,
+    turn=0.15,
+    zoom=0.12,
+    aspect=0.08,
     shear=0.0,
-    gamma=0.3,
-    contrast=0.2,
-    brightness=0.1,
-    noise=0.0,
-    detail=0.2,
+    gamma=0.4,
+    contrast=0.25,
+    noise=0.02,
+    detail=0.3,
     cover=0.0,
+    level=0.0,
 )
 _CNN_SCHEDULE = FilmSchedule(
-    phases=((112, 5), (224, 1)),
+    phases=((224, 6),),
     batch_size=32,
     learning_rate=1e-3,
     weight_decay=1e-3,
@@ -143,9 +150,11 @@ _RECIPES: Mapping[str, FilmRecipe] = {
     "cnn": FilmRecipe(plan=cnn_plan(), schedule=_CNN_SCHEDULE, augmentation=_GENTLE),
     "cnn_binarised": FilmRecipe(plan=cnn_plan(binarised=True), schedule=_CNN_SCHEDULE, augmentation=_GENTLE),
     "transfer": FilmRecipe(
-        plan=lite_plan(0),
-        schedule=FilmSchedule(phases=((128, 6), (160, 3), (224, 8))),
+        plan=lite_plan(0, look="scaled"),
+        schedule=FilmSchedule(phases=((160, 3), (224, 7)), batch_size=32, learning_rate=3e-4, decay=0.997, mix=0.0),
+        augmentation=_GENTLE,
         pretrained=0,
+        members=2,
     ),
 }
 

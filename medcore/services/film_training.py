@@ -134,16 +134,20 @@ def train_film_recipe(
         area = auroc(outcome, 1 / (1 + np.exp(-score)))
         progress(f"{recipe_name}: epoch {epoch}, {size} px, loss {loss:.3f}, validation AUROC {area:.4f}")
 
-    net, seconds = learn_films(
-        recipe,
-        table.pixels[rows],
-        table.y[rows],
-        n_classes=len(condition.classes),
-        seed=seed,
-        watch=watch,
-        checkpoint=None if checkpoints is None else checkpoints / f"{condition.id}-{recipe_name}-{seed}.pt",
-    )
-    model = build_released(recipe.plan, net.folded(), table.pixels.shape[-1])
+    members, seconds = [], 0.0
+    for k in range(seed, seed + recipe.members):
+        net, spent = learn_films(
+            recipe,
+            table.pixels[rows],
+            table.y[rows],
+            n_classes=len(condition.classes),
+            seed=k,
+            watch=watch,
+            checkpoint=None if checkpoints is None else checkpoints / f"{condition.id}-{recipe_name}-{k}.pt",
+        )
+        members.append(net.folded())
+        seconds += spent
+    model = build_released(recipe.plan, members, table.pixels.shape[-1])
     made = {"device": name_device(), "seconds": round(seconds, 1), "seed": seed}
     return release_films(condition, table, originals, recipe_name, recipe, model, made, models_dir, progress)
 

@@ -54,7 +54,7 @@ def test_an_unknown_look_is_refused():
 
 def test_the_textbook_network_is_pooled_before_its_dense_layer(films):
     plan = cnn_plan()
-    model = build_released(plan, random_weights(plan), SIZE)
+    model = build_released(plan, [random_weights(plan)], SIZE)
     assert [conv.channels for conv in plan.convs] == [32, 64, 128]
     shapes = {name: tuple(tensor.shape) for name, tensor in model.output.items()}
     assert shapes == {"logits": (None, 3), "features": (None, 128), "maps": (None, 8, 8, 128)}
@@ -64,10 +64,25 @@ def test_the_textbook_network_is_pooled_before_its_dense_layer(films):
 def test_features_are_the_mean_of_the_maps_and_logits_follow_from_them(films):
     plan = NetPlan(blocks=lite_plan(0).blocks[:4])
     weights = random_weights(plan)
-    out = build_released(plan, weights, SIZE)(films)
+    out = build_released(plan, [weights], SIZE)(films)
     np.testing.assert_allclose(out["features"], np.mean(out["maps"], axis=(1, 2)), rtol=1e-5, atol=1e-5)
     kernel, bias = weights.dense[0]
     np.testing.assert_allclose(out["logits"], out["features"] @ kernel + bias, rtol=1e-4, atol=1e-4)
+
+
+def test_members_are_averaged_and_keep_their_own_maps(films):
+    plan = NetPlan(blocks=lite_plan(0).blocks[:4], look="scaled")
+    members = [random_weights(plan, seed) for seed in (1, 2)]
+    alone = [build_released(plan, [one], SIZE)(films) for one in members]
+    together = build_released(plan, members, SIZE)(films)
+    np.testing.assert_allclose(together["logits"], (alone[0]["logits"] + alone[1]["logits"]) / 2, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(together["maps"], np.concatenate([one["maps"] for one in alone], axis=-1), atol=1e-5)
+
+
+def test_members_with_a_hidden_layer_are_refused():
+    plan = cnn_plan()
+    with pytest.raises(InputError, match="common last layer"):
+        build_released(plan, [random_weights(plan)] * 2, SIZE)
 
 
 def test_a_skip_adds_what_came_in(films):
@@ -75,8 +90,8 @@ def test_a_skip_adds_what_came_in(films):
     zero = (np.zeros((1, 1, 1, 1), np.float32), np.zeros(1, np.float32))
     dense = ((np.ones((1, 3), np.float32), np.zeros(3, np.float32)),)
     weights = FoldedWeights(convs=(zero,), dense=dense)
-    with_skip = build_released(NetPlan(blocks=(Block(convs=convs, skip=True),), look="scaled"), weights, SIZE)
-    without = build_released(NetPlan(blocks=(Block(convs=convs),), look="scaled"), weights, SIZE)
+    with_skip = build_released(NetPlan(blocks=(Block(convs=convs, skip=True),), look="scaled"), [weights], SIZE)
+    without = build_released(NetPlan(blocks=(Block(convs=convs),), look="scaled"), [weights], SIZE)
     np.testing.assert_allclose(with_skip(films)["maps"], films * 2 - 1, atol=1e-6)
     assert not np.any(without(films)["maps"])
 
@@ -157,7 +172,7 @@ class TestAgainstTorch:
         net.eval()
         with torch.no_grad():
             expected = net(net.look(torch.from_numpy(films)[:, None])).numpy()
-        found = build_released(plan, net.folded(), size)(films[..., None])["logits"]
+        found = build_released(plan, [net.folded()], size)(films[..., None])["logits"]
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
     @pytest.mark.parametrize("version", [0, 1, 2])
@@ -176,7 +191,7 @@ class TestAgainstTorch:
         with torch.no_grad():
             for block in net.blocks:
                 maps = block(maps)
-        found = build_released(plan, net.folded())(films[..., None])["features"]
+        found = build_released(plan, [net.folded()])(films[..., None])["features"]
         assert float(maps.std()) > 0.1
         np.testing.assert_allclose(found, maps.mean((2, 3)).numpy(), atol=2e-4)
 
