@@ -49,9 +49,7 @@ class ConvState:
     variance: np.ndarray
 
 
-def lite_plan(
-    version: int = 0, *, dropout: float = 0.3, drop_path: float = 0.1, look: str = "standardised"
-) -> NetPlan:
+def lite_plan(version: int = 0, *, dropout: float = 0.3, drop_path: float = 0.1, look: str = "standardised") -> NetPlan:
     """Return the plan of one version for films (one channel), with a head to be learnt anew."""
     blocks = [Block(convs=(Conv(kernel=3, channels=_STEM, stride=2, activation="relu6"),))]
     channels = _STEM

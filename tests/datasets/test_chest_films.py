@@ -131,7 +131,7 @@ def released():
 def test_counts_of_the_published_films(released):
     assert np.bincount(released.y).tolist() == [1583, 2780, 1493]
     assert np.bincount(released.y[released.rows("test")]).tolist() == [234, 242, 148]
-    assert np.bincount(released.y[released.rows("validation")]).tolist() == [115, 314, 118]
+    assert np.bincount(released.y[released.rows("validation")]).tolist() == [141, 287, 154]
 
 
 @pytest.mark.data
