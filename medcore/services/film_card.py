@@ -62,8 +62,8 @@ def _data_text(table: FilmTable, figures: FilmFigures) -> str:
     )
     return (
         f"{source.name}. {source.origin} ({source.doi}). Licence: {source.licence}. {parts}. No patient and no exact "
-        "copy of a film is in two parts. The test part is the publisher's; validation is, like it, a block of the "
-        "publisher's numbering, because a random part of the training films is easier than the test part. "
+        "copy of a film is in two parts. The test part is the publisher's; validation is one patient in ten of the "
+        "others, which is easier: the publisher cut the test films out of the numbering in blocks. "
         "The bundle holds no film."
     )
 
@@ -80,8 +80,9 @@ def _training_text(manifest: Manifest, recipe: FilmRecipe) -> str:
         "standardised": "Every film is brought to one mean and spread first, so that exposure does not matter. ",
         "binarised": "Every film is turned to black and white at half of its range first, as some texts recommend. ",
     }
+    members = "" if recipe.members == 1 else f"{recipe.members} networks, each from its own seed, averaged. "
     return (
-        f"Trained from {start} on {trained['device']} in {trained['seconds']:.0f} s, seed {trained['seed']}, "
+        members + f"Trained from {start} on {trained['device']} in {trained['seconds']:.0f} s, seed {trained['seed']}, "
         f"{trained['parameters']:,} parameters: {sizes}, batches of {schedule.batch_size}, AdamW with warm-up and "
         "cosine, class weights; the released weights are the running mean of all steps. Films are mirrored, turned, "
         "zoomed, stretched, blurred or sharpened and shown under other light while it learns, and detail is varied "

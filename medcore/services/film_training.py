@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import io
 import json
 import math
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version as installed
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +32,7 @@ from medcore.evaluation.discrimination import auroc
 from medcore.inference.film_calibrator import FilmCalibrator
 from medcore.inference.film_gate import FilmGate, fit_film_gate
 from medcore.inference.film_model import FILM_KIND, FilmInput, FilmNetwork, FilmOutputs, make_golden
+from medcore.models.bad_films import load_other_films
 from medcore.models.film_calibration import calibrate_films, make_harder
 from medcore.models.film_nets import build_released
 from medcore.models.film_recipes import FILM_SIMPLEST_FIRST, FILM_TITLES, FilmRecipe, find_film_recipe
@@ -49,7 +53,7 @@ from medcore.services.film_figures import (
     to_pictures,
 )
 
-__all__ = ["RELEASES_NAME", "release_films", "train_film_recipe", "train_films"]
+__all__ = ["RELEASES_NAME", "FilmStudy", "release_films", "train_film_recipe", "train_films"]
 
 RELEASES_NAME = "releases.csv"
 _LOGGED = ("auroc", "accuracy", "sensitivity", "specificity", "brier", "calibration_slope", "bacterial_viral_auroc")
@@ -57,6 +61,19 @@ _HARDER_SEEDS = (1, 2, 3)
 _N_GATE_FILMS = 1000
 
 Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FilmStudy:
+    """What film models of a condition are made from and judged by.
+
+    ``others`` are real films that a model must not answer for, by kind, each (n, size, size), 0..1.
+    """
+
+    condition: FilmCondition
+    table: FilmTable
+    originals: Sequence[OriginalFilm] = ()
+    others: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def train_films(
@@ -92,13 +109,16 @@ def train_films(
     if find_spec("torch") is None:
         raise ConfigError("PyTorch is not installed. Install medcore[train-image].", field="torch")
     table = condition.load_training(data_dir)
-    originals = load_originals(data_dir, table)
+    study = FilmStudy(
+        condition=condition,
+        table=table,
+        originals=load_originals(data_dir, table),
+        others=load_other_films(data_dir, table.pixels.shape[-1]),
+    )
     models_dir.mkdir(parents=True, exist_ok=True)
     return tuple(
         train_film_recipe(
-            condition,
-            table,
-            originals,
+            study,
             name,
             models_dir=models_dir,
             seed=seed,
@@ -110,9 +130,7 @@ def train_films(
 
 
 def train_film_recipe(
-    condition: FilmCondition,
-    table: FilmTable,
-    originals: Sequence[OriginalFilm],
+    study: FilmStudy,
     recipe_name: str,
     *,
     models_dir: Path,
@@ -125,6 +143,7 @@ def train_film_recipe(
     from medcore.models.film_learners import learn_films, name_device, predict_logits
 
     recipe = recipe or find_film_recipe(recipe_name)
+    condition, table = study.condition, study.table
     rows, validation = table.rows("train"), table.rows("validation")
     outcome = _outcome(condition, table.y[validation])
 
@@ -149,13 +168,11 @@ def train_film_recipe(
         seconds += spent
     model = build_released(recipe.plan, members, table.pixels.shape[-1])
     made = {"device": name_device(), "seconds": round(seconds, 1), "seed": seed}
-    return release_films(condition, table, originals, recipe_name, recipe, model, made, models_dir, progress)
+    return release_films(study, recipe_name, recipe, model, made, models_dir, progress)
 
 
 def release_films(
-    condition: FilmCondition,
-    table: FilmTable,
-    originals: Sequence[OriginalFilm],
+    study: FilmStudy,
     recipe_name: str,
     recipe: FilmRecipe,
     model: Any,
@@ -164,6 +181,8 @@ def release_films(
     progress: Progress,
 ) -> SealedBundle:
     """Calibrate a trained Keras network, choose its cut-offs, score the test films once and write the bundle."""
+    condition, table = study.condition, study.table
+    _shorten_weights(model)
     spec = FilmInput(
         size=table.pixels.shape[-1],
         classes=condition.words,
@@ -175,7 +194,7 @@ def release_films(
     studied = float(_outcome(condition, table.y[table.part != "test"]).mean())
     calibrator, points, validation = _calibrate(condition, table, network, studied)
     gate = _fit_gate(table, network, validation)
-    figures, test = _measure(condition, table, originals, network, calibrator, gate, points, validation, studied, made)
+    figures, test = _measure(study, network, calibrator, gate, points, validation, studied, made)
     manifest = _manifest(condition, table, recipe_name, figures, {**made, "parameters": model.count_params()}, studied)
     contents = {
         "model.keras": _model_bytes(model),
@@ -228,9 +247,7 @@ def _fit_gate(table: FilmTable, network: FilmNetwork, validation: FilmOutputs) -
 
 
 def _measure(
-    condition: FilmCondition,
-    table: FilmTable,
-    originals: Sequence[OriginalFilm],
+    study: FilmStudy,
     network: FilmNetwork,
     calibrator: FilmCalibrator,
     gate: FilmGate,
@@ -239,7 +256,9 @@ def _measure(
     studied: float,
     made: Mapping[str, Any],
 ) -> tuple[FilmFigures, FilmOutputs]:
+    condition, table = study.condition, study.table
     rows, held_out = table.rows("test"), table.rows("validation")
+    good = {"good test films": to_pictures(table.pixels[rows]), **study.others}
     test = spread_outputs(network, table.pixels[rows])
     outcome = _outcome(condition, table.y[rows])
     p, shares = calibrator.probability(calibrator.score(test.logits)), calibrator.pattern(test.logits)
@@ -257,8 +276,8 @@ def _measure(
         y=outcome,
         p=p,
         rebased=rebase(outcome, p, studied),
-        gate=rate_gate(gate, network, {"good test films": to_pictures(table.pixels[rows])}, int(made["seed"])),
-        shortcuts=find_shortcuts(table, network, calibrator, originals),
+        gate=rate_gate(gate, network, good, int(made["seed"])),
+        shortcuts=find_shortcuts(table, network, calibrator, study.originals),
     )  # fmt: skip
     return figures, test
 
@@ -276,12 +295,17 @@ def _outcome(condition: FilmCondition, y: np.ndarray) -> np.ndarray:
 def _evaluation_arrays(
     condition: FilmCondition, table: FilmTable, calibrator: FilmCalibrator, validation: FilmOutputs, test: FilmOutputs
 ) -> dict[str, np.ndarray]:
-    """Return outcomes and probabilities of validation and test films, shuffled alike for all models of a condition."""
+    """Return outcomes and probabilities of validation and test films, shuffled alike for all models of a condition.
+
+    ``patient`` numbers the patients as they come in that order, which says nothing about who they are.
+    """
     rows = np.concatenate([table.rows("validation"), table.rows("test")])
     logits = np.concatenate([validation.logits, test.logits])
     order = np.random.default_rng(zlib.crc32(condition.id.encode())).permutation(len(rows))
+    _, first, patient = np.unique(table.patient[rows][order], return_index=True, return_inverse=True)
     return {
         "part": table.part[rows][order],
+        "patient": np.argsort(np.argsort(first))[patient].astype(np.int32),
         "y": _outcome(condition, table.y[rows])[order].astype(np.int8),
         "class": table.y[rows][order].astype(np.int8),
         "p": calibrator.probability(calibrator.score(logits))[order].astype(np.float32),
@@ -338,11 +362,21 @@ def _log_release(path: Path, bundle: SealedBundle, figures: FilmFigures) -> None
         writer.writerow(line)
 
 
+def _shorten_weights(model: Any) -> None:
+    """Round weights to 11 significant bits, as half precision holds them; everything is measured after this."""
+    model.set_weights([np.float16(weights).astype(np.float32) for weights in model.get_weights()])
+
+
 def _model_bytes(model: Any) -> bytes:
+    """Return the saved model, compressed: rounded weights take little more than half of the room."""
+    out = io.BytesIO()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         model.save(path)
-        return path.read_bytes()
+        with zipfile.ZipFile(path) as saved, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
+            for name in saved.namelist():
+                packed.writestr(name, saved.read(name))
+    return out.getvalue()
 
 
 def _json(content: Any) -> bytes:

@@ -1,6 +1,8 @@
 """A film bundle from made-up films: what goes into it, where its cut-offs come from, and what its card says."""
 
 import csv
+import io
+import zipfile
 
 import numpy as np
 import pytest
@@ -16,13 +18,14 @@ from medcore.models.layers import StandardiseFilm
 from medcore.registry import open_bundle
 from medcore.services import film_training
 from medcore.services.film_figures import choose_points, make_strange_films, rebase
-from medcore.services.film_training import RELEASES_NAME, release_films, train_films
+from medcore.services.film_training import RELEASES_NAME, FilmStudy, release_films, train_films
 from medcore.services.training import choose_defaults, train
 
 PNEUMONIA = find_film_condition("pneumonia")
 PARTS = {"train": 150, "validation": 90, "test": 80}
 SIZE = 64
 FILES = {"card.md", "calibrator.json", "evaluation.npz", "gate.npz", "golden.json", "input.json", "model.keras"}
+CROSSES = np.maximum(np.eye(SIZE), np.eye(SIZE)[::-1])[None].repeat(3, 0).astype(np.float32)
 MADE = {"device": "made up", "seconds": 1.0, "seed": 0}
 
 
@@ -84,7 +87,8 @@ def shelf(table, network, tmp_path_factory):
     original = OriginalFilm(pixels=table.pixels[0], stored=table.pixels[0], y=int(table.y[0]), part="train")
     for name in ("cnn", "transfer"):
         recipe = find_film_recipe(name)
-        release_films(PNEUMONIA, table, [original], name, recipe, network, MADE, folder, told.append)
+        study = FilmStudy(condition=PNEUMONIA, table=table, originals=[original], others={"crosses": CROSSES})
+        release_films(study, name, recipe, network, MADE, folder, told.append)
     return folder, told
 
 
@@ -117,10 +121,21 @@ def test_the_metrics_are_those_of_the_test_films(bundle):
     assert bundle.manifest.metrics["brier"]["value"] == pytest.approx(brier, abs=1e-5)
     np.testing.assert_allclose(arrays["probabilities"].sum(axis=1), 1.0, atol=1e-5)
     assert set(arrays["y"][arrays["class"] == 0]) == {0}
+    _, counts = np.unique(arrays["patient"], return_counts=True)
+    assert set(counts) == {2}
+    assert arrays["patient"].max() == len(counts) - 1
     for metric in bundle.manifest.metrics.values():
         if None not in metric.values():
             assert metric["lo"] <= metric["value"] <= metric["hi"]
     assert 0 <= bundle.manifest.metrics["bacterial_viral_auroc"]["value"] <= 1
+
+
+def test_weights_are_rounded_and_packed(bundle):
+    model = FilmModel.load(bundle)
+    for weights in model.network.keras_model.get_weights():
+        np.testing.assert_array_equal(weights, np.float16(weights).astype(np.float32))
+    with zipfile.ZipFile(io.BytesIO(bundle.read_bytes("model.keras"))) as archive:
+        assert {member.compress_type for member in archive.infolist()} == {zipfile.ZIP_DEFLATED}
 
 
 def test_cut_offs_rise_and_are_chosen_without_the_test_films(bundle, table, network, tmp_path):
@@ -130,9 +145,8 @@ def test_cut_offs_rise_and_are_chosen_without_the_test_films(bundle, table, netw
     swapped = table.pixels.copy()
     swapped[table.rows("test")] = 255 - swapped[table.rows("test")]
     other = FilmTable(**{name: getattr(table, name) for name in table.__slots__} | {"pixels": swapped})
-    again = release_films(
-        PNEUMONIA, other, [], "cnn", find_film_recipe("cnn"), network, MADE, tmp_path, lambda text: None
-    )
+    study = FilmStudy(condition=PNEUMONIA, table=other)
+    again = release_films(study, "cnn", find_film_recipe("cnn"), network, MADE, tmp_path, lambda text: None)
     assert again.manifest.operating_points == points
     assert again.read_json("calibrator.json") == bundle.read_json("calibrator.json")
     assert again.manifest.metrics["auroc"] != bundle.manifest.metrics["auroc"]
@@ -145,6 +159,7 @@ def test_the_card_reports_what_was_measured(bundle):
         "bacterial v viral",
         "upside down",
         "photographs",
+        "| crosses | 3 |",
         "aspect ratio",
         "1 films known at full size",
         "releases.csv",
