@@ -112,6 +112,8 @@ class FakeFilmGateway:
         self.explained += 1
         if self.explain_error is not None:
             raise self.explain_error
+        if method == "shap":
+            return Saliency(method=method, grid=((0.5, -0.1), (0.2, 0.0)), p_calibrated=0.83, base=0.23, sha256=SHA)
         grid = tuple(tuple(float(row == column) for column in range(7)) for row in range(7))
         return Saliency(
             method=method,

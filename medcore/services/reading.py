@@ -30,6 +30,8 @@ from medcore.services.operating import OperatingPoint, place
 from medcore.services.prevalence import restate_risk
 
 __all__ = [
+    "HEAT_MAP",
+    "SHAP_MAP",
     "Desk",
     "FilmCase",
     "Finding",
@@ -50,6 +52,9 @@ __all__ = [
 ]
 
 MAX_NOTE_LENGTH = 500
+
+HEAT_MAP, SHAP_MAP = "hirescam", "shap"
+"""Ways to explain a film: where the score is sensitive, and what each part adds to it."""
 
 
 class OwnReading(StrEnum):
@@ -138,7 +143,7 @@ class FilmCase:
     verdict: Verdict | None = None
     turns: int = 0
     _answer: Prediction | None = field(default=None, repr=False)
-    _saliency: Saliency | MedcoreError | None = field(default=None, repr=False)
+    _maps: Mapping[str, Saliency | MedcoreError] = field(default_factory=dict, repr=False)
 
     @property
     def pixels(self) -> Radiograph:
@@ -176,8 +181,8 @@ class Finding:
 
     ``p`` and ``interval`` are restated for ``prevalence`` where the site's is known and else on the study's
     mix (``base_rate``). ``patterns`` gives, per positive class, its share (sum 1) if the film is positive.
-    ``point`` is the operating point the score has reached. ``saliency`` is None until asked for;
-    ``saliency_error`` says why there is none.
+    ``point`` is the operating point the score has reached. ``saliency`` is the map by the method asked for, None
+    until it is there; ``saliency_error`` says why there is none.
     """
 
     prediction: Prediction
@@ -295,8 +300,10 @@ def judge(desk: Desk, case: FilmCase, verdict: Verdict) -> FilmCase:
     return replace(case, verdict=replace(verdict, reason=verdict.reason.strip()[:MAX_NOTE_LENGTH]))
 
 
-def reveal(desk: Desk, case: FilmCase, prevalence: float | None = None) -> Finding | None:
+def reveal(desk: Desk, case: FilmCase, prevalence: float | None = None, method: str = HEAT_MAP) -> Finding | None:
     """Return what the model says about a film that has been read; None while there is no answer yet.
+
+    ``method`` says which map the finding carries.
 
     Raises
     ------
@@ -309,7 +316,7 @@ def reveal(desk: Desk, case: FilmCase, prevalence: float | None = None) -> Findi
         return None
     base_rate = desk.facts.base_rate if desk.facts is not None else 0.0
     p, interval = _restate(answer, base_rate, prevalence)
-    saliency = case._saliency
+    saliency = case._maps.get(method)
     return Finding(
         prediction=answer,
         p=p,
@@ -323,8 +330,10 @@ def reveal(desk: Desk, case: FilmCase, prevalence: float | None = None) -> Findi
     )
 
 
-def see(desk: Desk, case: FilmCase, method: str = "hirescam") -> FilmCase:
-    """Compute where the score of a read film is sensitive. A failure is kept beside the score, never in its place.
+def see(desk: Desk, case: FilmCase, method: str = HEAT_MAP) -> FilmCase:
+    """Compute where the score of a read film is sensitive (``HEAT_MAP``) or how its parts add up to it (``SHAP_MAP``).
+
+    A failure is kept beside the score, never in its place.
 
     Raises
     ------
@@ -343,14 +352,14 @@ def see(desk: Desk, case: FilmCase, method: str = "hirescam") -> FilmCase:
         saliency = error
     outcome = saliency.code if isinstance(saliency, MedcoreError) else "explained"
     _record(desk, "explain_film", outcome, case, answer)
-    return replace(case, _saliency=saliency)
+    return replace(case, _maps={**case._maps, method: saliency})
 
 
-def can_be_seen(case: FilmCase) -> bool:
-    """Whether a heat map may be computed and is not there: a read film with a number, not tried yet."""
+def can_be_seen(case: FilmCase, method: str = HEAT_MAP) -> bool:
+    """Whether a map may be computed and is not there: a read film with a number, not tried yet."""
     answer = case._answer
     scored = answer is not None and answer.p_calibrated is not None
-    return scored and case.reading is not None and case._saliency is None
+    return scored and case.reading is not None and method not in case._maps
 
 
 def turn(desk: Desk, case: FilmCase) -> FilmCase:
@@ -373,9 +382,7 @@ def turn(desk: Desk, case: FilmCase) -> FilmCase:
         provenance=(*before.provenance, "turned a quarter clockwise by the reader"),
     )
     _record(desk, "turn_film", "turned", case)
-    fresh = replace(
-        case, status=None, verdict=None, _answer=None, _saliency=None, score_error=None, turns=case.turns + 1
-    )
+    fresh = replace(case, status=None, verdict=None, _answer=None, _maps={}, score_error=None, turns=case.turns + 1)
     return open_film(desk, fresh, turned)
 
 

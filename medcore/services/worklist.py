@@ -168,7 +168,8 @@ class Worklist:
         self._cases: dict[str, FilmCase] = {}
         self._data: dict[str, bytes] = {}
         self._decodes: dict[str, Future[Radiograph]] = {}
-        self._maps: list[str] = []
+        self._maps: list[tuple[str, str]] = []
+        self.map_method = reading.HEAT_MAP
         self._account = _Account(memory)
         self._memory = memory
         self._arrived = 0
@@ -310,28 +311,34 @@ class Worklist:
             The film was not read yet.
         """
         case = self.case(case_id)
-        finding = reading.reveal(self.desk, case, self._prevalence)
+        finding = reading.reveal(self.desk, case, self._prevalence, self.map_method)
         if finding is not None and finding.p is not None and not case.seen:
             with self._changed:
                 if case_id in self._cases:
                     self._cases[case_id] = replace(self._cases[case_id], seen=True)
         return finding
 
-    def see(self, case_id: str) -> FilmCase:
-        """Compute the heat map of a read film; see :func:`medcore.services.reading.see`."""
-        return self._replace(case_id, lambda case: reading.see(self.desk, case))
+    def see(self, case_id: str, method: str = "") -> FilmCase:
+        """Compute a map of a read film, the chosen one by default; see :func:`medcore.services.reading.see`."""
+        wanted = method or self.map_method
+        return self._replace(case_id, lambda case: reading.see(self.desk, case, wanted))
+
+    def choose_map(self, method: str) -> None:
+        """Choose the map that findings carry from now on: ``HEAT_MAP`` or ``SHAP_MAP`` of the reading."""
+        self.map_method = method
+        self._note_change()
 
     def prepare_map(self, case_id: str) -> None:
-        """Compute the heat map of a read film once nothing else is to do, so that it is there when it is asked for."""
-        case = self.case(case_id)
+        """Compute the map of a read film once nothing else is to do, so that it is there when it is asked for."""
+        case, wanted = self.case(case_id), (case_id, self.map_method)
         with self._changed:
-            if case_id not in self._maps and reading.can_be_seen(case):
-                self._maps.append(case_id)
+            if wanted not in self._maps and reading.can_be_seen(case, self.map_method):
+                self._maps.append(wanted)
         self._start()
 
     def is_mapping(self, case_id: str) -> bool:
-        """Whether the heat map of a film is being computed."""
-        return case_id in self._maps
+        """Whether the map of a film is being computed."""
+        return (case_id, self.map_method) in self._maps
 
     def turn(self, case_id: str) -> FilmCase:
         """Turn a film a quarter clockwise and score it again."""
@@ -523,13 +530,13 @@ class Worklist:
 
     def _draw_map(self) -> None:
         with self._changed:
-            case_id = self._maps[0] if self._maps else ""
-        if not case_id:
+            wanted = self._maps[0] if self._maps else None
+        if wanted is None:
             return
         with contextlib.suppress(MedcoreError):  # not journalled, or gone: asking for it says so
-            self.see(case_id)
+            self.see(*wanted)
         with self._changed:
-            self._maps = [other for other in self._maps if other != case_id]
+            self._maps = [other for other in self._maps if other != wanted]
         self._note_change()
 
     def _compare(self, case: FilmCase) -> tuple[str, ...]:

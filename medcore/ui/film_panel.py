@@ -17,6 +17,7 @@ __all__ = ["show"]
 
 _CHANGING_KEY = "mc_changing"
 _SITE_KEY = "site_prevalence"
+_MAP_KEY = "film_map_choice"
 _ORIENTATION = "orientation"
 
 
@@ -115,9 +116,29 @@ def _show_finding(worklist: Worklist, case: FilmCase, finding: Finding) -> None:
         _show_verdict(worklist, case)
         if finding.prevalence is None:
             _ask_prevalence(worklist)
-        heat = findings.render_heat(finding, coming=worklist.is_mapping(case.id))
-        st.html(f'<h3 class="mc-small">Heat map <kbd>H</kbd></h3>{heat}')
+        _show_map(worklist, case, finding)
         _show_copy(worklist, case, finding)
+
+
+def _show_map(worklist: Worklist, case: FilmCase, finding: Finding) -> None:
+    """Draw the choice of the map that H shows, and how far it can be relied on."""
+    with st.container(key="film_map", horizontal=True, vertical_alignment="center"):
+        st.html('<h3 class="mc-small">Map <kbd>H</kbd></h3>')
+        st.session_state[_MAP_KEY] = worklist.map_method
+        st.segmented_control(
+            "Which map H shows",
+            list(findings.MAP_WORDS),
+            format_func=findings.MAP_WORDS.__getitem__,
+            key=_MAP_KEY,
+            label_visibility="collapsed",
+            on_change=_choose_map,
+            args=(worklist,),
+        )
+    st.html(findings.render_map(finding, worklist.map_method, coming=worklist.is_mapping(case.id)))
+
+
+def _choose_map(worklist: Worklist) -> None:
+    worklist.choose_map(st.session_state.get(_MAP_KEY) or worklist.map_method)
 
 
 def _show_copy(worklist: Worklist, case: FilmCase, finding: Finding) -> None:

@@ -14,7 +14,7 @@ from medcore.errors import MedcoreError
 from medcore.results import ModelFacts
 from medcore.services.house import FilmCondition, House
 from medcore.services.operating import find_points
-from medcore.services.reading import Desk, FilmCase, OwnReading, Stage, Verdict
+from medcore.services.reading import HEAT_MAP, Desk, FilmCase, OwnReading, Stage, Verdict
 from medcore.services.worklist import Added, Keep, Sort, Worklist
 from medcore.ui import wording
 from medcore.ui.viewer import ViewerEvents
@@ -191,5 +191,6 @@ def _judge(worklist: Worklist, case: FilmCase, word: str) -> None:
 
 
 def _see(worklist: Worklist, case: FilmCase) -> None:
+    """Compute the map now; SHAP values take seconds, so they are computed in the background."""
     if case.seen and not worklist.is_mapping(case.id):
-        attempt(worklist.see, case.id)
+        attempt(worklist.see if worklist.map_method == HEAT_MAP else worklist.prepare_map, case.id)

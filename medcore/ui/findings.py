@@ -16,7 +16,7 @@ from medcore.errors import MedcoreError
 from medcore.results import ModelFacts, Saliency, Status
 from medcore.services.house import FilmCondition
 from medcore.services.operating import OperatingPoint
-from medcore.services.reading import FilmCase, Finding, OwnReading, Stage
+from medcore.services.reading import HEAT_MAP, SHAP_MAP, FilmCase, Finding, OwnReading, Stage
 from medcore.ui import wording
 from medcore.ui.panel import embolden
 
@@ -28,7 +28,7 @@ __all__ = [
     "heat_caption",
     "render_details",
     "render_finding",
-    "render_heat",
+    "render_map",
     "render_state",
     "render_unopened",
     "write_age",
@@ -44,6 +44,11 @@ READING_WORDS = {
     OwnReading.UNSURE: "unsure",
 }
 HEAT_LIMITS = "Shows where the score is sensitive. It may miss small findings and is no proof."
+SHAP_LIMITS = (
+    "SHAP values: orange parts raise the score, blue parts lower it, each against the same part blurred. "
+    "They say what the network used and are no proof."
+)
+MAP_WORDS = {HEAT_MAP: "Heat map", SHAP_MAP: "SHAP"}
 BAND_MEANING = (
     "Calibration band: how many of the validation films with scores nearest to this one had the finding, with a 90 % "
     "range. It does not cover a site whose films differ from the study's."
@@ -138,18 +143,21 @@ def render_finding(condition: FilmCondition, finding: Finding) -> str:
     )
 
 
-def render_heat(finding: Finding, *, coming: bool) -> str:
-    """Say how far the heat map can be relied on, or why there is none."""
+def render_map(finding: Finding, method: str, *, coming: bool) -> str:
+    """Say how far the map can be relied on, or why there is none."""
     if finding.saliency_error is not None:
         reason = wording.as_sentence(finding.saliency_error.message)
-        return f'<p class="mc-line"><b>No heat map.</b> {escape(reason)} The score stands.</p>'
+        return f'<p class="mc-line"><b>No map.</b> {escape(reason)} The score stands.</p>'
     saliency = finding.saliency
     if saliency is None:
         text = "Being computed." if coming else "Hold H: it is computed, then shown while H is held."
-        return f'<p class="mc-quiet">{text}</p>'
+        slow = " It takes some seconds." if method == SHAP_MAP else ""
+        return f'<p class="mc-quiet">{text}{slow}</p>'
     if not saliency.reliable:
         why = wording.as_sentence(saliency.reason or "it failed its own checks")
-        return f'<p class="mc-line"><b>Heat map not shown.</b> {escape(why)} The score stands.</p>'
+        return f'<p class="mc-line"><b>Map not shown.</b> {escape(why)} The score stands.</p>'
+    if method == SHAP_MAP:
+        return f'<p class="mc-line">{escape(_write_shares(saliency))}</p><p class="mc-quiet">{SHAP_LIMITS}</p>'
     return f'<p class="mc-line">{escape(_write_reliability(saliency))}</p><p class="mc-quiet">{HEAT_LIMITS}</p>'
 
 
@@ -158,14 +166,14 @@ def heat_caption(finding: Finding | None) -> str:
     if finding is None:
         return "Your own reading comes first: keys 1 to 4."
     if finding.p is None:
-        return "No score, hence no heat map."
+        return "No score, hence no map."
     if finding.saliency_error is not None:
-        return f"No heat map: {wording.lower_first(finding.saliency_error.message)}"
+        return f"No map: {wording.lower_first(finding.saliency_error.message)}"
     if finding.saliency is None:
         return ""
     if not finding.saliency.reliable:
-        return f"Heat map not shown: {wording.lower_first(finding.saliency.reason or 'it failed its own checks')}"
-    return HEAT_LIMITS
+        return f"Map not shown: {wording.lower_first(finding.saliency.reason or 'it failed its own checks')}"
+    return SHAP_LIMITS if finding.saliency.method == SHAP_MAP else HEAT_LIMITS
 
 
 def render_details(
@@ -264,6 +272,21 @@ def _count(share: float) -> str:
     if share < 0.005:
         return "fewer than 1"
     return "more than 99" if share > 0.995 else f"{math.floor(100 * share + 0.5)}"
+
+
+def _write_shares(saliency: Saliency) -> str:
+    """Say from where to where the parts take the score."""
+    parts = [value for row in saliency.grid for value in row]
+    raised, lowered = (100 * sum(v for v in parts if v * sign > 0) for sign in (1, -1))
+    base = (
+        ""
+        if saliency.base is None
+        else f"Blurred all over, the film would score {wording.write_percent(saliency.base)}. "
+    )
+    return (
+        f"{base}Its parts raise that by {raised:.0f} and lower it by {-lowered:.0f} percentage points, "
+        f"to {wording.write_percent(saliency.p_calibrated)} on the study's mix."
+    )
 
 
 def _write_reliability(saliency: Saliency) -> str:

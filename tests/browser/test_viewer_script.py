@@ -296,7 +296,7 @@ def test_the_heat_map_is_enlarged_between_the_centres_of_its_cells(script):
 
 
 def test_the_contour_lies_at_half_of_the_maximum(script):
-    grid = [[0, 0, 0, 0], [0, 0.6, 0.6, 0], [0, 0.6, 0.3, 0], [0, 0, 0, -2]]
+    grid = [[0, 0, 0, 0], [0, 0.6, 0.6, 0], [0, 0.6, 0.3, 0], [0, 0, 0, -0.5]]
     values = script(
         """(grid) => makeHeat(grid).lines
           .flatMap(([x1, y1, x2, y2]) => [sampleGrid(grid, x1, y1), sampleGrid(grid, x2, y2)])""",
@@ -304,7 +304,21 @@ def test_the_contour_lies_at_half_of_the_maximum(script):
     )
     assert len(values) > 50
     assert values == pytest.approx([0.3] * len(values), abs=0.02)
-    assert script("() => makeHeat([[0, -1], [0, 0]])") is None
+    assert script("() => makeHeat([[0, 0], [0, 0]])") is None
+
+
+def test_what_lowers_the_score_has_its_own_hue(script):
+    pixels = script(
+        """() => {
+          const { picture, rows, columns } = makeHeat([[1, -0.5]]);
+          const at = (x) => [...picture.getContext("2d").getImageData(x, rows / 2, 1, 1).data];
+          return [at(1), at(columns - 2)];
+        }"""
+    )
+    raises, lowers = pixels
+    assert raises[0] > raises[2]
+    assert lowers[2] > lowers[0]
+    assert raises[3] == pytest.approx(2 * lowers[3], abs=4)
 
 
 @pytest.mark.parametrize(

@@ -121,11 +121,22 @@ def test_the_heat_map_comes_with_its_reliability(xray, read):
     assert "is no proof" in read(test)
 
 
+def test_shap_values_say_from_where_to_where_they_lead(xray, read):
+    test = xray(fake_films.make_file(1))
+    press(test, "2 pneumonia")
+    settle(test)
+    test.segmented_control(key="film_map_choice").set_value("shap").run()
+    settle(test)
+    assert "Blurred all over, the film would score 23 %" in read(test)
+    assert "raise that by 70 and lower it by 10 percentage points, to 83 %" in read(test)
+    assert "orange parts raise the score" in read(test)
+
+
 @pytest.mark.parametrize(
     ("gateway", "words"),
     [
-        ({"explain_error": ExplanationError("the map came out empty")}, "<b>No heat map.</b> The map came out empty."),
-        ({"reliable": False}, "<b>Heat map not shown.</b> Blurring its strongest parts does not lower the score."),
+        ({"explain_error": ExplanationError("the map came out empty")}, "<b>No map.</b> The map came out empty."),
+        ({"reliable": False}, "<b>Map not shown.</b> Blurring its strongest parts does not lower the score."),
     ],
 )
 def test_a_failed_heat_map_never_hides_the_score(xray, read, gateway, words):

@@ -12,7 +12,7 @@ from medcore.errors import InputError, UnreadFilmError, WorkerDiedError
 from medcore.journal import Journal
 from medcore.results import Status
 from medcore.services import worklist as module
-from medcore.services.reading import Desk, OwnReading, Stage, Verdict
+from medcore.services.reading import HEAT_MAP, SHAP_MAP, Desk, OwnReading, Stage, Verdict
 from medcore.services.worklist import FilmMemory, Keep, Sort, Worklist
 
 WAIT_S = 20
@@ -151,6 +151,23 @@ class TestMeanwhile:
         assert worklist.wait(lambda: not worklist.is_mapping(case.id), WAIT_S)
         assert worklist.reveal(case.id).saliency is not None
         assert worklist.case(case.id).verdict.agrees
+
+    def test_the_chosen_map_is_computed_and_the_other_is_kept(self, make_list):
+        gateway = fake_films.FakeFilmGateway()
+        worklist = make_list(gateway)
+        worklist.add(files(1))
+        (case,) = finish(worklist)
+        worklist.read(case.id, OwnReading.NORMAL)
+        worklist.see(case.id)
+        worklist.choose_map(SHAP_MAP)
+        assert worklist.reveal(case.id).saliency is None
+        worklist.prepare_map(case.id)
+        assert worklist.wait(lambda: not worklist.is_mapping(case.id), WAIT_S)
+        assert worklist.reveal(case.id).saliency.method == SHAP_MAP
+        worklist.choose_map(HEAT_MAP)
+        worklist.prepare_map(case.id)
+        assert worklist.reveal(case.id).saliency.method == HEAT_MAP
+        assert gateway.explained == 2
 
     def test_a_map_of_pixels_that_were_turned_away_is_dropped(self, make_list):
         gateway = fake_films.FakeFilmGateway()

@@ -1,6 +1,8 @@
-// The heat map: one hue, stronger where the score is more sensitive, with a line at half of the maximum.
+// The map over the film: one hue where a part raises the score, a second where it lowers it (SHAP values only),
+// stronger where it does more, with a line at half of the maximum.
 
 const HEAT_HUE = [0xff, 0xb4, 0x54];
+const LOWER_HUE = [0x6c, 0xb6, 0xff];
 const HEAT_CELL = 16;
 
 // Value of a grid at (u, v) in 0..1 of the film, interpolated between the centres of its cells.
@@ -18,16 +20,16 @@ function sampleGrid(grid, u, v) {
   return mix(top) * (1 - (y - top)) + mix(bottom) * (y - top);
 }
 
-// Grid of the server -> enlarged values 0..1 of its maximum, picture and contour; null where nothing is above 0.
+// Grid of the server -> enlarged values -1..1 of its largest, picture and contour; null where all are 0.
 function makeHeat(grid) {
-  const most = Math.max(...grid.map((row) => Math.max(...row)));
+  const most = Math.max(...grid.map((row) => Math.max(...row.map(Math.abs))));
   if (!(most > 0)) return null;
   const columns = Math.min(512, grid[0].length * HEAT_CELL);
   const rows = Math.min(512, grid.length * HEAT_CELL);
   const values = new Float32Array(rows * columns);
   for (let y = 0, i = 0; y < rows; y++) {
     for (let x = 0; x < columns; x++, i++) {
-      values[i] = Math.max(0, sampleGrid(grid, (x + 0.5) / columns, (y + 0.5) / rows)) / most;
+      values[i] = sampleGrid(grid, (x + 0.5) / columns, (y + 0.5) / rows) / most;
     }
   }
   return { rows, columns, values, picture: paintHeat(values, rows, columns), lines: traceContour(values, rows, columns, 0.5) };
@@ -40,8 +42,8 @@ function paintHeat(values, rows, columns) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(columns, rows);
   for (let i = 0; i < values.length; i++) {
-    image.data.set(HEAT_HUE, 4 * i);
-    image.data[4 * i + 3] = Math.round(255 * values[i]);
+    image.data.set(values[i] < 0 ? LOWER_HUE : HEAT_HUE, 4 * i);
+    image.data[4 * i + 3] = Math.round(255 * Math.abs(values[i]));
   }
   context.putImageData(image, 0, 0);
   return canvas;
