@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from medcore.errors import MedcoreError
 from medcore.results import Explanation, MissingValueGain, Prediction, Reason, Response, Saliency
+
+if TYPE_CHECKING:
+    from medcore.explain.rows import EffectRows, ShapRows, ShuffledRows
 
 __all__ = ["Gateway", "ModelAnswer"]
 
@@ -60,3 +63,12 @@ class Gateway(Protocol):
 
     def explain_film(self, model_id: str, tensor: np.ndarray, method: str = "hirescam") -> Saliency:
         """Explain one film, (size, size): ``"hirescam"`` (heat map, quick) or ``"shap"`` (slower)."""
+
+    def explain_rows(self, model_id: str, X: np.ndarray, *, precision: float = 0.02) -> ShapRows:
+        """Return SHAP values of a few raw rows, (n, n_inputs), NaN = blank."""
+
+    def find_effect(self, model_id: str, X: np.ndarray, column: int, grid: np.ndarray) -> EffectRows:
+        """Return risks of raw rows with one input set to each value of ``grid``."""
+
+    def shuffle_field(self, model_id: str, X: np.ndarray, column: int) -> ShuffledRows:
+        """Return risks of raw rows before and after one input is shuffled between them."""

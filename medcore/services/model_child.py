@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -21,7 +21,11 @@ from pydantic import TypeAdapter, ValidationError
 from medcore.errors import ArtifactError, InputError, IntegrityError, MedcoreError, UnknownNameError
 from medcore.results import Explanation, Prediction, Reason, Response, Saliency
 from medcore.services.gateway import ModelAnswer
+from medcore.services.row_pipe import pack_arrays, read_result, unpack_rows, write_result
 from medcore.workers import Limits, Worker
+
+if TYPE_CHECKING:
+    from medcore.explain.rows import EffectRows, ShapRows, ShuffledRows
 
 __all__ = ["ChildGateway", "LocalGateway", "make_handler"]
 
@@ -110,6 +114,24 @@ class LocalGateway:
         saliency: Saliency = self._film_model(model_id).explain_tensor(tensor, method)
         return saliency
 
+    def explain_rows(self, model_id: str, X: np.ndarray, *, precision: float = 0.02) -> ShapRows:
+        """Explain rows."""
+        from medcore.explain.rows import explain_rows
+
+        return explain_rows(self._table_model(model_id).explainer, X, precision=precision)
+
+    def find_effect(self, model_id: str, X: np.ndarray, column: int, grid: np.ndarray) -> EffectRows:
+        """Set one field of every row to each value of a grid."""
+        from medcore.explain.rows import find_effect
+
+        return find_effect(self._table_model(model_id).risk_model, X, column, grid)
+
+    def shuffle_field(self, model_id: str, X: np.ndarray, column: int) -> ShuffledRows:
+        """Shuffle one field between rows."""
+        from medcore.explain.rows import shuffle_field
+
+        return shuffle_field(self._table_model(model_id).risk_model, X, column)
+
     def _table_model(self, model_id: str) -> Any:
         from medcore.api import Model
 
@@ -183,6 +205,8 @@ def make_handler(models_dir: str, threads: int = 0) -> Callable[[str, dict[str, 
             raise UnknownNameError(f"the model process has no operation {op!r}", value=op)
         if op in _FILM_OPERATIONS:
             payload = _unpack_films(payload, blobs)
+        if op in _ROW_OPERATIONS:
+            return write_result(getattr(gateway, op)(**unpack_rows(payload, blobs)))
         result = getattr(gateway, op)(**payload)
         return {"result": [asdict(item) for item in result] if isinstance(result, tuple) else asdict(result)}, []
 
@@ -190,7 +214,8 @@ def make_handler(models_dir: str, threads: int = 0) -> Callable[[str, dict[str, 
 
 
 _FILM_OPERATIONS = frozenset({"explain_film", "score_films"})
-_OPERATIONS = frozenset({"assess", "predict", "refine", "respond"}) | _FILM_OPERATIONS
+_ROW_OPERATIONS = frozenset({"explain_rows", "find_effect", "shuffle_field"})
+_OPERATIONS = frozenset({"assess", "predict", "refine", "respond"}) | _FILM_OPERATIONS | _ROW_OPERATIONS
 
 
 def _pack_films(films: np.ndarray) -> tuple[list[int], list[bytes]]:
@@ -300,6 +325,29 @@ class ChildGateway:
         """Explain one film."""
         shape, blobs = _pack_films(tensor)
         return _read(_SALIENCY, self._ask("explain_film", blobs, model_id=model_id, shape=shape, method=method))
+
+    def explain_rows(self, model_id: str, X: np.ndarray, *, precision: float = 0.02) -> ShapRows:
+        """Explain rows."""
+        from medcore.explain.rows import ShapRows
+
+        return self._ask_rows(ShapRows, "explain_rows", {"X": X}, model_id=model_id, precision=precision)
+
+    def find_effect(self, model_id: str, X: np.ndarray, column: int, grid: np.ndarray) -> EffectRows:
+        """Set one field of every row to each value of a grid."""
+        from medcore.explain.rows import EffectRows
+
+        return self._ask_rows(EffectRows, "find_effect", {"X": X, "grid": grid}, model_id=model_id, column=column)
+
+    def shuffle_field(self, model_id: str, X: np.ndarray, column: int) -> ShuffledRows:
+        """Shuffle one field between rows."""
+        from medcore.explain.rows import ShuffledRows
+
+        return self._ask_rows(ShuffledRows, "shuffle_field", {"X": X}, model_id=model_id, column=column)
+
+    def _ask_rows(self, kind: type[_Answer], op: str, arrays: Mapping[str, np.ndarray], /, **payload: Any) -> _Answer:
+        shapes, blobs = pack_arrays(arrays)
+        answer, parts = self._worker.request(op, {**payload, "shapes": shapes}, blobs)
+        return read_result(kind, answer.get("result"), parts)
 
     def _ask(self, op: str, blobs: Sequence[bytes] = (), /, **payload: Any) -> Any:
         answer, _ = self._worker.request(op, payload, blobs)
