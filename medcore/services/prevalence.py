@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from medcore.errors import InputError
+from medcore.evaluation.prevalence import restate
 
 __all__ = ["restate_risk"]
 
@@ -28,6 +29,4 @@ def restate_risk(p: float, base_rate: float, prevalence: float) -> float:
             raise InputError(
                 f"{name} {value:g} is not possible: between 0 and 100 %, both excluded", field=name, value=value
             )
-    ill = p * prevalence * (1 - base_rate)
-    well = (1 - p) * (1 - prevalence) * base_rate
-    return ill / (ill + well)
+    return float(restate([p], studied=base_rate, local=prevalence)[0])
