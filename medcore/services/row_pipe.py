@@ -17,7 +17,7 @@ _Result = TypeVar("_Result")
 
 def pack_arrays(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, list[int]], list[bytes]]:
     """Return shapes by name and one blob of float64 per array, in the same order."""
-    ready = {name: np.ascontiguousarray(array, dtype="<f8") for name, array in arrays.items()}
+    ready = {name: np.asarray(array, dtype="<f8", order="C") for name, array in arrays.items()}
     return {name: list(array.shape) for name, array in ready.items()}, [array.tobytes() for array in ready.values()]
 
 

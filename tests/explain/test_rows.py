@@ -24,26 +24,26 @@ def model(models_dir):
 
 
 @pytest.fixture(scope="module")
-def X(model):
+def table(model):
     return draw_rows(model.condition.schema, np.random.default_rng(1), 12)
 
 
-def test_rows_are_explained_as_one_at_a_time_and_add_up(model, X):
-    found = explain_rows(model.explainer, X)
-    assert found.values.shape == found.standard_error.shape == X.shape
+def test_rows_are_explained_as_one_at_a_time_and_add_up(model, table):
+    found = explain_rows(model.explainer, table)
+    assert found.values.shape == found.standard_error.shape == table.shape
     assert found.base + found.values.sum(axis=1) == pytest.approx(found.p, abs=1e-9)
-    assert found.p == pytest.approx(model.predict_rows(X).p, abs=1e-6)
-    alone = model.explainer.explain(X[3], precision=0.02)
+    assert found.p == pytest.approx(model.predict_rows(table).p, abs=1e-6)
+    alone = model.explainer.explain(table[3], precision=0.02)
     assert found.base == pytest.approx(alone.base)
     assert list(alone.contributions.values()) == pytest.approx(found.values[3], abs=0.05)
     assert found.standard_error.max() <= 0.02
 
 
-def test_effect_is_the_risk_of_rows_with_one_value_changed(model, X):
+def test_effect_is_the_risk_of_rows_with_one_value_changed(model, table):
     grid = np.array([20.0, 50.0, 80.0])
-    found = find_effect(model.risk_model, X, 0, grid)
+    found = find_effect(model.risk_model, table, 0, grid)
     assert found.curves.shape == (12, 3)
-    changed = X.copy()
+    changed = table.copy()
     changed[:, 0] = 50.0
     assert found.curves[:, 1] == pytest.approx(model.predict_rows(changed).p, abs=1e-6)
     assert found.mean == pytest.approx(found.curves.mean(axis=0))
@@ -52,20 +52,20 @@ def test_effect_is_the_risk_of_rows_with_one_value_changed(model, X):
     assert (found.hi - found.lo).max() > 0.005
 
 
-def test_range_of_an_effect_on_one_patient_is_that_of_the_patient(model, X):
+def test_range_of_an_effect_on_one_patient_is_that_of_the_patient(model, table):
     grid = np.array([40.0])
-    row = X[:1].copy()
+    row = table[:1].copy()
     row[0, 0] = 40.0
     found, risk = find_effect(model.risk_model, row, 0, grid), model.predict_rows(row)
     assert (found.lo[0], found.hi[0]) == pytest.approx((risk.lo[0], risk.hi[0]), abs=1e-6)
 
 
-def test_shuffling_moves_values_between_rows_only(model, X):
-    found = shuffle_field(model.risk_model, X, 0)
-    assert found.p == pytest.approx(model.predict_rows(X).p, abs=1e-6)
+def test_shuffling_moves_values_between_rows_only(model, table):
+    found = shuffle_field(model.risk_model, table, 0)
+    assert found.p == pytest.approx(model.predict_rows(table).p, abs=1e-6)
     assert found.shuffled.shape == (5, 12)
     assert np.abs(found.shuffled - found.p).max() > 0.01
-    same = X.copy()
+    same = table.copy()
     same[:, 0] = 50.0
     still = shuffle_field(model.risk_model, same, 0)
     assert np.abs(still.shuffled - still.p).max() < 1e-9
@@ -77,19 +77,19 @@ def test_no_rows_is_refused(model, rows):
         explain_rows(model.explainer, rows)
 
 
-def test_what_does_not_fit_is_refused(model, X):
+def test_what_does_not_fit_is_refused(model, table):
     with pytest.raises(InputError, match="no column"):
-        find_effect(model.risk_model, X, 99, np.array([1.0]))
+        find_effect(model.risk_model, table, 99, np.array([1.0]))
     with pytest.raises(InputError, match="finite numbers"):
-        find_effect(model.risk_model, X, 0, np.array([np.nan]))
+        find_effect(model.risk_model, table, 0, np.array([np.nan]))
     with pytest.raises(InputError, match="too many"):
-        find_effect(model.risk_model, np.tile(X, (1000, 1)), 0, np.arange(30.0))
+        find_effect(model.risk_model, np.tile(table, (1000, 1)), 0, np.arange(30.0))
 
 
-def test_the_model_process_gives_the_same_rows(models_dir, X):
+def test_the_model_process_gives_the_same_rows(models_dir, table):
     local, handle = LocalGateway(models_dir), make_handler(str(models_dir))
-    here = local.explain_rows("diabetes-logistic", X[:3])
-    shapes, blobs = pack_arrays({"X": X[:3]})
+    here = local.explain_rows("diabetes-logistic", table[:3])
+    shapes, blobs = pack_arrays({"X": table[:3]})
     answer, parts = handle("explain_rows", {"model_id": "diabetes-logistic", "shapes": shapes}, blobs)
     there = read_result(type(here), answer["result"], parts)
     assert there.values == pytest.approx(here.values, abs=1e-12)
