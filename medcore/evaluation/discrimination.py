@@ -39,6 +39,7 @@ __all__ = [
     "perfect_ranking_interval",
     "pr_curve",
     "roc_curve",
+    "structural_components",
 ]
 
 _NO_SPREAD = 1e-18
@@ -249,7 +250,7 @@ def delong_covariance(y: ArrayLike, scores: ArrayLike) -> tuple[FloatArray, Floa
             value=min(n_pos, n_neg),
             expected="at least 2 of each outcome",
         )
-    cases, controls = zip(*(_structural_components(labels, row) for row in rows), strict=True)
+    cases, controls = zip(*(structural_components(labels, row) for row in rows), strict=True)
     above, below = np.vstack(cases), np.vstack(controls)
     covariance = np.atleast_2d(np.cov(above)) / n_pos + np.atleast_2d(np.cov(below)) / n_neg
     return above.mean(axis=1), covariance
@@ -392,8 +393,8 @@ def _midranks(values: FloatArray) -> FloatArray:
     return middle[code]
 
 
-def _structural_components(labels: BoolArray, scores: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Per case, the share of non-cases below it; per non-case, the share of cases above it."""
+def structural_components(labels: BoolArray, scores: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Per case, the share of non-cases below it; per non-case, the share of cases above it; arrays already checked."""
     n_pos = int(labels.sum())
     n_neg = labels.size - n_pos
     together = _midranks(scores)
@@ -404,7 +405,7 @@ def _structural_components(labels: BoolArray, scores: FloatArray) -> tuple[Float
 
 def _clustered_variance(labels: BoolArray, scores: FloatArray, codes: IntArray) -> float:
     """Variance of the AUROC from each patient's summed influence."""
-    above, below = _structural_components(labels, scores)
+    above, below = structural_components(labels, scores)
     area = float(above.mean())
     influence = np.empty(labels.size)
     influence[labels] = (above - area) / above.size
