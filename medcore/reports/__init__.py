@@ -1,0 +1,1 @@
+"""Results -> documents to hand on: pure functions from facts to bytes."""
