@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-__all__ = ["ICON", "apply", "darken", "title"]
+__all__ = ["ICON", "apply", "darken", "dress", "title"]
 
 _ASSETS = Path(__file__).resolve().parents[2] / "assets"
 ICON = str(_ASSETS / "logo.svg")
@@ -33,3 +33,8 @@ def apply() -> None:
 def darken() -> None:
     """Make this page dark, for a reading room."""
     st.html(_read_css("xray"))
+
+
+def dress(name: str) -> None:
+    """Add the style sheet of one page, ``assets/css/<name>.css``."""
+    st.html(_read_css(name))

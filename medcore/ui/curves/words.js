@@ -1,0 +1,85 @@
+// The words of the page that follow the cut-off.
+
+const DASH = "–";
+const MINUS = "−";
+
+function percent(share, digits = null) {
+  if (!Number.isFinite(share)) return DASH;
+  const value = 100 * share;
+  const places = digits ?? (value < 9.95 && Math.abs(value - Math.round(value)) > 0.049 ? 1 : 0);
+  return `${value.toFixed(places)} %`;
+}
+
+function whole(count) {
+  return Number.isFinite(count) ? String(Math.round(count)) : DASH;
+}
+
+function fixed(value, places) {
+  if (value === Infinity) return "∞";
+  if (!Number.isFinite(value)) return DASH;
+  const text = value.toFixed(places);
+  return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", MINUS);
+}
+
+function range(low, high, write) {
+  if (!Number.isFinite(low) || !(Number.isFinite(high) || high === Infinity)) return "";
+  const [a, b] = [write(low), write(high)];
+  return a.startsWith(MINUS) || b.startsWith(MINUS) ? `${a} to ${b}` : `${a}${DASH}${b}`;
+}
+
+function ratioText(cut) {
+  const ratio = toRatio(cut);
+  return ratio >= 9.95 || Math.abs(ratio - Math.round(ratio)) < 0.02 ? String(Math.round(ratio)) : ratio.toPrecision(2);
+}
+
+function signed(number, one, many = one) {
+  if (number === 0) return `the same number ${many}`;
+  return `${number > 0 ? "+" : MINUS}${Math.abs(number)} ${Math.abs(number) === 1 ? one : many}`;
+}
+
+function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+// Cases of 1,000, and what a model makes of them, in whole numbers that add up.
+function countWhole(at, prevalence) {
+  const ill = Math.round(1000 * prevalence);
+  const found = Math.round(at.found[0]);
+  const falseAlarms = Math.round(at.falseAlarms[0]);
+  return { ill, well: 1000 - ill, found, missed: ill - found, falseAlarms, spared: 1000 - ill - falseAlarms };
+}
+
+function sayLead(model, at, use, prevalence, noun) {
+  const count = countWhole(at, prevalence);
+  const cut = percent(at.cutOff);
+  if (use === "rule out") {
+    return `Below ${cut}, ${model.name} spares ${count.spared} of ${count.well} healthy per 1,000 ${noun} a work-up ` +
+      `and misses ${count.missed} of ${count.ill} cases.`;
+  }
+  return `At ${cut}, ${model.name} finds ${count.found} of ${count.ill} cases per 1,000 ${noun} ` +
+    `with ${count.falseAlarms} false alarm${count.falseAlarms === 1 ? "" : "s"}.`;
+}
+
+function sayReference(at, prevalence) {
+  const benefit = at.netBenefit[0];
+  const all = treatAll(at.cutOff, prevalence);
+  if (benefit <= Math.max(0, all) + 0.05) {
+    return all >= 0 ? " Calling everyone does as well here." : " Calling no one does as well here.";
+  }
+  return "";
+}
+
+function sayOther(model, at, lead, use, prevalence) {
+  const [own, first] = [countWhole(at, prevalence), countWhole(lead, prevalence)];
+  const parts = use === "rule out"
+    ? [[own.spared - first.spared, "spared"], [own.missed - first.missed, "missed"]]
+    : [[own.found - first.found, "found"], [own.falseAlarms - first.falseAlarms, "false alarm", "false alarms"]];
+  if (parts.every(([difference]) => difference === 0)) return `${capital(model.name)}: the same.`;
+  return `${capital(model.name)}: ${parts.map(([by, one, many]) => signed(by, one, many)).join(", ")}.`;
+}
+
+function sayRatio(cut, use) {
+  return use === "rule out"
+    ? `I accept missing 1 case to spare ${ratioText(cut)} healthy ones a work-up`
+    : `I accept ${ratioText(cut)} false alarms for 1 case found`;
+}

@@ -1,0 +1,32 @@
+"""The analyst's page: which model, at which cut-off, for whom."""
+
+import streamlit as st
+
+from medcore.errors import MedcoreError
+from medcore.ui import compare, guard, header, theme
+
+theme.title("Compare models")
+theme.dress("compare")
+house = guard.open_house()
+with st.container(key="bar", horizontal=True, vertical_alignment="center"):
+    condition = header.choose_question()
+    chosen = compare.choose_models(house, condition)
+    prevalence = compare.choose_prevalence(compare.find_study_rate(house, condition))
+if not chosen:
+    compare.explain_empty(house, condition)
+    st.stop()
+try:
+    comparison = compare.find_upload(condition) or compare.compare(house, condition, chosen, prevalence)
+except MedcoreError as error:
+    guard.stop_with("These models cannot be compared", error.message)
+
+
+@st.fragment
+def work() -> None:
+    """Figures, lock and tabs: a cut-off that has come to rest reruns only these."""
+    choice = compare.show_curves(house, condition, comparison)
+    compare.show_lock(house, comparison, choice)
+
+
+work()
+compare.show_times(house, comparison)
