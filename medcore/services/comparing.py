@@ -20,14 +20,17 @@ from medcore import __version__
 from medcore.conditions.catalog import find_condition, find_film_condition, list_film_conditions
 from medcore.errors import InputError, MedcoreError
 from medcore.evaluation.compared import Comparison
+from medcore.evaluation.differences import Difference, paired_differences
+from medcore.evaluation.spread import FoldSpread, fold_spread
 from medcore.evaluation.subgroups import SubgroupRow
 from medcore.journal import Event
 from medcore.registry import Catalog
 from medcore.results import ModelFacts
+from medcore.services.clinic import read_form
 from medcore.services.gateway import Gateway
 from medcore.services.group_figures import measure_groups
 from medcore.services.house import House
-from medcore.services.measuring import check_prevalence, measure
+from medcore.services.measuring import MARGIN, check_prevalence, measure
 from medcore.services.prevalence import restate_risk
 from medcore.services.study_scores import MOST_MODELS, StudyScores, check_choice, read_scores
 
@@ -36,16 +39,18 @@ __all__ = [
     "StudyScores",
     "choose_first",
     "compare_bundles",
+    "differences",
+    "folds",
     "list_models",
     "measure_milliseconds",
     "open_comparison",
     "read_scores",
+    "subgroups",
 ]
 
 _FIRST_RECIPES = ("logistic", "forest")
 _MOST_KEPT = 24
 _N_TIMED = 3
-_MOST_TRIED = 5
 
 _lock = threading.Lock()
 _kept: OrderedDict[tuple[object, ...], Comparison] = OrderedDict()
@@ -142,6 +147,67 @@ def open_comparison(
     return comparison
 
 
+def differences(
+    catalog: Catalog,
+    condition_id: str,
+    model_ids: Sequence[str],
+    *,
+    reference: str,
+    cut_off: float,
+    prevalence: float | None = None,
+    margin: float = MARGIN,
+) -> tuple[Difference, ...]:
+    """Compare every model with one reference on the same patients.
+
+    Parameters
+    ----------
+    catalog, condition_id, model_ids, prevalence
+        As :func:`compare_bundles`; the reference may be among the models or not.
+    reference : str
+        Id of the model the others are compared with.
+    cut_off : float
+        On the probability restated for ``prevalence``, strictly between 0 and 1.
+    margin : float, default .02
+        Largest accepted loss.
+
+    Returns
+    -------
+    tuple of Difference
+        One per model but the reference, in the order given; see
+        :func:`medcore.evaluation.differences.paired_differences`.
+
+    Raises
+    ------
+    InputError, UnknownNameError, ArtifactError
+        As :func:`compare_bundles`, or a cut-off or margin that cannot be.
+    """
+    names = tuple(dict.fromkeys((*model_ids, reference)))
+    if names == (reference,):
+        return ()
+    scores = read_scores(catalog, condition_id, names)
+    return paired_differences(
+        scores.y,
+        scores.p,
+        reference=reference,
+        cut_off=cut_off,
+        prevalence=prevalence,
+        groups=scores.patients,
+        margin=margin,
+    )
+
+
+def folds(catalog: Catalog, condition_id: str, model_ids: Sequence[str]) -> dict[str, dict[str, FoldSpread]]:
+    """Return how each model's figures move over its cross-validation folds; models without folds are left out.
+
+    Raises
+    ------
+    InputError, UnknownNameError, ArtifactError
+        As :func:`compare_bundles`.
+    """
+    scores = read_scores(catalog, condition_id, model_ids)
+    return {name: fold_spread(scores.y, scores.p[name], part) for name, part in scores.folds.items()}
+
+
 def subgroups(
     catalog: Catalog,
     condition_id: str,
@@ -188,7 +254,7 @@ def measure_milliseconds(gateway: Gateway, catalog: Catalog, model_ids: Sequence
     """Measure how long each model takes for one made-up patient, in milliseconds as the page experiences it.
 
     The median of three calls after a first one that does not count. A model that cannot be asked just
-    now, or scores none of the first made-up patients, is left out. For films a plain grey one is used.
+    now, or scores none of the condition's examples, is left out. For films a plain grey one is used.
     """
     found: dict[str, float] = {}
     for name in model_ids:
@@ -244,12 +310,12 @@ def _make_question(gateway: Gateway, catalog: Catalog, model_id: str) -> Callabl
         film = np.full((1, size, size), 0.5, dtype=np.float32)
         gateway.score_films(model_id, film, [()])
         return lambda: gateway.score_films(model_id, film, [()])
-    names = [item["name"] for item in bundle.manifest.schema]
-    for row in bundle.read_arrays("cohort.npz")["X"][:_MOST_TRIED]:
-        values = {name: float(value) for name, value in zip(names, row, strict=True) if np.isfinite(value)}
+    condition = find_condition(bundle.manifest.condition)
+    for example in condition.examples:
+        values = read_form(condition, example.values, example.units).record.values
         if gateway.predict(model_id, values).p_calibrated is not None:
             return partial(gateway.predict, model_id, values)
-    raise InputError(f"{model_id} scores none of its first made-up patients", field="model", value=model_id)
+    raise InputError(f"{model_id} scores none of the made-up patients", field="model", value=model_id)
 
 
 def _time_ms(ask: Callable[[], object]) -> float:

@@ -14,7 +14,7 @@ from medcore.results import Explanation, MissingValueGain, Prediction, Reason, R
 if TYPE_CHECKING:
     from medcore.explain.rows import EffectRows, ShapRows, ShuffledRows
 
-__all__ = ["Gateway", "ModelAnswer"]
+__all__ = ["Gateway", "ModelAnswer", "RowScores"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,13 @@ class ModelAnswer:
     explanation: Explanation | None
     most_useful_missing: MissingValueGain | None
     explanation_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RowScores:
+    """Calibrated probabilities of many patients, shape (n,)."""
+
+    p: np.ndarray
 
 
 class Gateway(Protocol):
@@ -55,6 +62,12 @@ class Gateway(Protocol):
 
     def respond(self, model_id: str, values: Mapping[str, float], field: str) -> Response:
         """Sweep one field over its studied range."""
+
+    def score_rows(self, model_id: str, X: np.ndarray, *, sha256: str = "") -> RowScores:
+        """Score many patients at once, shape (n, n_inputs), NaN = blank. No applicability is judged.
+
+        ``sha256`` names the bundle that must answer; another one is an ``ArtifactError``.
+        """
 
     def score_films(
         self, model_id: str, tensors: np.ndarray, reasons: Sequence[tuple[Reason, ...]]

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from medcore.errors import ArtifactError, InputError, IntegrityError, MedcoreError, UnknownNameError
 from medcore.results import Explanation, Prediction, Reason, Response, Saliency
-from medcore.services.gateway import ModelAnswer
+from medcore.services.gateway import ModelAnswer, RowScores
 from medcore.services.row_pipe import pack_arrays, read_result, unpack_rows, write_result
 from medcore.workers import Limits, Worker
 
@@ -101,6 +101,13 @@ class LocalGateway:
 
         response: Response = self._table_model(model_id).respond(PatientRecord(values=values), field)
         return response
+
+    def score_rows(self, model_id: str, X: np.ndarray, *, sha256: str = "") -> RowScores:
+        """Score many patients at once."""
+        model = self._table_model(model_id)
+        if sha256 and model.facts.sha256 != sha256:
+            raise ArtifactError(f"{model_id} has been replaced in the meantime: start again", field="model")
+        return RowScores(p=model.risk_model.probability(X))
 
     def score_films(
         self, model_id: str, tensors: np.ndarray, reasons: Sequence[tuple[Reason, ...]]
@@ -214,8 +221,10 @@ def make_handler(models_dir: str, threads: int = 0) -> Callable[[str, dict[str, 
 
 
 _FILM_OPERATIONS = frozenset({"explain_film", "score_films"})
-_ROW_OPERATIONS = frozenset({"explain_rows", "find_effect", "shuffle_field"})
+_ROW_OPERATIONS = frozenset({"explain_rows", "find_effect", "score_rows", "shuffle_field"})
 _OPERATIONS = frozenset({"assess", "predict", "refine", "respond"}) | _FILM_OPERATIONS | _ROW_OPERATIONS
+
+_MOST_ROWS = 5_000
 
 
 def _pack_films(films: np.ndarray) -> tuple[list[int], list[bytes]]:
@@ -311,6 +320,16 @@ class ChildGateway:
     def respond(self, model_id: str, values: Mapping[str, float], field: str) -> Response:
         """Sweep one field."""
         return _read(_RESPONSE, self._ask("respond", model_id=model_id, values=dict(values), field=field))
+
+    def score_rows(self, model_id: str, X: np.ndarray, *, sha256: str = "") -> RowScores:
+        """Score many patients, some thousand in one request, so that a doctor's comes in between."""
+        parts = [
+            self._ask_rows(
+                RowScores, "score_rows", {"X": X[start : start + _MOST_ROWS]}, model_id=model_id, sha256=sha256
+            ).p
+            for start in range(0, max(len(X), 1), _MOST_ROWS)
+        ]
+        return RowScores(p=np.concatenate(parts))
 
     def score_films(
         self, model_id: str, tensors: np.ndarray, reasons: Sequence[tuple[Reason, ...]]

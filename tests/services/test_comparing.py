@@ -13,6 +13,8 @@ from medcore.services import comparing
 from medcore.services.comparing import (
     choose_first,
     compare_bundles,
+    differences,
+    folds,
     list_models,
     measure_milliseconds,
     open_comparison,
@@ -204,6 +206,37 @@ class TestStanding:
     def test_one_class_or_two_rows(self, y):
         with pytest.raises(InputError, match="rows"):
             measure(y, {"a": np.linspace(0.1, 0.9, y.size)})
+
+
+class TestDifferencesAndFolds:
+    def test_differences_are_those_between_the_models_figures(self, catalog):
+        found = differences(catalog, "diabetes", IDS, reference=IDS[0], cut_off=0.4)
+        board = compare_bundles(catalog, "diabetes", IDS).board
+        assert [item.model for item in found] == IDS[1:]
+        for item in found:
+            gain = board[item.model]["auroc"].value - board[IDS[0]]["auroc"].value
+            assert item.auroc.gain.value == pytest.approx(gain)
+            assert item.auroc.gain.lo < gain < item.auroc.gain.hi
+
+    def test_the_reference_need_not_be_chosen(self, catalog):
+        (found,) = differences(catalog, "diabetes", [IDS[1]], reference=IDS[0], cut_off=0.4, prevalence=0.1)
+        assert (found.model, found.reference) == (IDS[1], IDS[0])
+        assert differences(catalog, "diabetes", [IDS[0]], reference=IDS[0], cut_off=0.4) == ()
+
+    def test_a_margin_or_cut_off_that_cannot_be(self, catalog):
+        for changes in ({"margin": 0.0}, {"cut_off": 1.5}, {"reference": "heart_disease-logistic"}):
+            with pytest.raises(InputError):
+                differences(catalog, "diabetes", IDS[:2], **{"reference": IDS[0], "cut_off": 0.4} | changes)
+
+    def test_folds(self, catalog):
+        found = folds(catalog, "diabetes", IDS[:2])
+        scores = read_scores(catalog, "diabetes", IDS[:2])
+        assert list(found) == IDS[:2]
+        spread = found[IDS[0]]["brier"]
+        part = scores.folds[IDS[0]]
+        expected = [np.mean((scores.p[IDS[0]] - scores.y)[part == k] ** 2) for k in np.unique(part)]
+        assert spread.values == pytest.approx(expected)
+        assert spread.minimum == pytest.approx(min(expected))
 
 
 class TestSubgroups:

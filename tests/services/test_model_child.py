@@ -2,9 +2,10 @@
 
 import time
 
+import numpy as np
 import pytest
 
-from medcore.errors import ArtifactError, IntegrityError, OutOfRangeError, UnknownNameError
+from medcore.errors import ArtifactError, InputError, IntegrityError, OutOfRangeError, UnknownNameError
 from medcore.registry import catalog
 from medcore.results import Status
 from medcore.services.model_child import ChildGateway, LocalGateway
@@ -48,6 +49,23 @@ def test_the_child_gives_the_same_answers(child, local, model_id):
     assert child.predict(model_id, VALUES) == there.prediction
     swept = child.respond(model_id, VALUES, "hdl_mg_dl")
     assert swept.p == pytest.approx(local.respond(model_id, VALUES, "hdl_mg_dl").p, abs=1e-6)
+
+
+@pytest.mark.parametrize("model_id", [MLP, LOGISTIC])
+def test_many_rows_at_once(child, local, model_id):
+    X = np.tile(local.catalog.bundle(model_id).read_arrays("cohort.npz")["X"], (25, 1))[:5_003]
+    sha256 = local.catalog.find(model_id).sha256
+    p = child.score_rows(model_id, X, sha256=sha256).p
+    assert p == pytest.approx(local.score_rows(model_id, X).p, abs=1e-6)
+    names = [item["name"] for item in local.catalog.bundle(model_id).manifest.schema]
+    row = np.array([[VALUES.get(name, np.nan) for name in names]])
+    expected = local.predict(model_id, VALUES).p_calibrated
+    assert child.score_rows(model_id, row).p == pytest.approx([expected], abs=1e-6)
+    assert child.score_rows(model_id, X[:0]).p.shape == (0,)
+    with pytest.raises(ArtifactError, match="replaced"):
+        child.score_rows(model_id, X[:2], sha256="0" * 64)
+    with pytest.raises(InputError, match="shape"):
+        child.score_rows(model_id, X[:2, 1:])
 
 
 def test_a_withheld_answer_crosses_the_pipe_without_a_number(child):
