@@ -28,7 +28,8 @@ __all__ = [
     "summarise_field",
 ]
 
-_N_BINS = 10
+_MOST_BINS = 10
+_VALUES_PER_BIN = 10
 _FEWEST = 20
 _SOME, _LARGE = 0.10, 0.25
 _BLANK_WORDS = ("", "nan", "None", "NaN", "<NA>")
@@ -168,7 +169,8 @@ def field_drift(reference: FieldSummary, values: ArrayLike) -> FieldDrift:
     Returns
     -------
     FieldDrift
-        Bins are the tenths of the training values, or the choices; a choice unknown in training is a bin of its own.
+        Bins are the tenths of the training values (fewer and wider ones below 100 values, so that each expects ten),
+        or the choices; a choice unknown in training is a bin of its own.
         NaN figures where either side has no value.
 
     Raises
@@ -186,7 +188,7 @@ def field_drift(reference: FieldSummary, values: ArrayLike) -> FieldDrift:
     n, n_reference = known.size, reference.n_known
     psi = by_chance = ks = p_value = math.nan
     if n and n_reference:
-        old, new = _choice_shares(reference, known) if reference.is_choice else _tenths(reference, known)
+        old, new = _choice_shares(reference, known) if reference.is_choice else _binned_shares(reference, known)
         psi = population_stability(old, new, n_old=n_reference, n_new=n)
         by_chance = _psi_by_chance(old.size, n, n_reference)
         if reference.is_choice:
@@ -286,9 +288,10 @@ def _choice_shares(reference: FieldSummary, known: NDArray[np.generic]) -> tuple
     return old, new
 
 
-def _tenths(reference: FieldSummary, known: NDArray[np.generic]) -> tuple[FloatArray, FloatArray]:
-    """Shares in the tenths of the training values; equal values stay together, so there may be fewer bins."""
-    wanted = np.arange(1, _N_BINS) / _N_BINS
+def _binned_shares(reference: FieldSummary, known: NDArray[np.generic]) -> tuple[FloatArray, FloatArray]:
+    """Shares in the bins of the training values; equal values stay together, so there may be fewer bins."""
+    n_bins = max(2, min(_MOST_BINS, min(known.size, reference.n_known) // _VALUES_PER_BIN))
+    wanted = np.arange(1, n_bins) / n_bins
     edges = np.unique(reference.values[np.searchsorted(reference.shares, wanted - 1e-12)]).astype(np.float64)
     edges = edges[edges < float(reference.values[-1])]
     old = _share_at_or_below(reference, edges)
