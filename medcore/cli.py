@@ -207,6 +207,30 @@ def train(
 
 
 @app.command()
+def study(
+    condition: _Condition,
+    model: Annotated[str | None, typer.Option("--model", metavar="RECIPE", help="One recipe.")] = None,
+    data: Annotated[Path | None, typer.Option(metavar="PATH", help="Folder of the public data sets.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the bundles, where it is written.")] = None,
+) -> None:
+    """Measure what blanks cost, how recipes do on a group they never saw, and with fewer patients."""
+    _quiet_tensorflow()
+    from medcore.config import read_settings
+    from medcore.services.studies import STUDIED_RECIPES, run_study
+
+    settings = read_settings()
+    run_study(
+        condition,
+        recipes=(model,) if model else STUDIED_RECIPES,
+        data_dir=data or settings.training_data_dir,
+        models_dir=out or settings.models_dir,
+        seed=seed,
+        progress=_say,
+    )
+
+
+@app.command()
 def verify(as_json: _Json = False) -> None:
     """Check the hashes and self-tests of all bundles, and that the journal can be read."""
     _quiet_tensorflow()
@@ -221,6 +245,21 @@ def verify(as_json: _Json = False) -> None:
     bad = [item.name for item in checks if not item.ok]
     if bad:
         raise MedcoreError(f"{len(bad)} of {len(checks)} checks failed: {', '.join(bad)}.")
+
+
+@app.command(name="explain-cohort")
+def explain_cohort(
+    condition: _Condition,
+    model: _Model = None,
+    every: Annotated[bool, typer.Option("--all", help="Every model of the condition.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="[assets/explanations]")] = None,
+) -> None:
+    """Explain a model on its made-up patients for the explore page, once for all who open it."""
+    _quiet_tensorflow()
+    from medcore.services.explore_store import explain_made_up
+
+    for path in explain_made_up(condition, model, every=every, out=out, report=_say):
+        print(path)
 
 
 @app.command()
