@@ -28,7 +28,7 @@ def patient_sums(contributions: FloatArray, codes: IntArray | None) -> FloatArra
     if codes is None:
         return contributions
     if contributions.ndim == 1:
-        return np.bincount(codes, weights=contributions)
+        return np.bincount(codes, weights=contributions).astype(np.float64)
     return np.column_stack([np.bincount(codes, weights=column) for column in contributions.T])
 
 

@@ -180,7 +180,7 @@ def paired_differences(
     margins = {"auroc": margin, "brier": margin, "net_benefit": margin * rate}
     gains = {metric: _gains(metric, measured, base, labels, codes, margin=margins[metric]) for metric in _METRICS}
     errors = [_errors(labels, other.p, base.p, cut, codes) for other in measured.values()]
-    adjusted = adjust_holm([test.p_value for test in errors]) if errors else []
+    adjusted = _adjusted([test.p_value for test in errors])
     return tuple(
         Difference(
             model=name,
@@ -203,8 +203,8 @@ def _measure(labels: BoolArray, p: ArrayLike, cut: float, local: float | None) -
     area = float(above.mean())
     auroc[labels], auroc[~labels] = (above - area) / above.size, (below - area) / below.size
     called = restated >= cut
-    profit = called * np.where(labels, 1.0, -cut / (1.0 - cut))
-    brier, of_brier = mean_influence(labels, (restated - labels) ** 2, local)
+    profit = np.where(called, np.where(labels, 1.0, -cut / (1.0 - cut)), 0.0)
+    brier, of_brier = mean_influence(labels, np.square(restated - labels), local)
     gained, of_gain = mean_influence(labels, profit, local)
     return _Model(
         p=restated,
@@ -229,7 +229,7 @@ def _gains(
         influence = other.influence[metric] - base.influence[metric]
         error = math.sqrt(_variance(metric, influence, labels, codes))
         rows.append((gain, error, _p_value(gain, error)))
-    adjusted = adjust_holm([row[2] for row in rows]) if rows else []
+    adjusted = _adjusted([row[2] for row in rows])
     found = []
     for (gain, error, p_value), p_adjusted, other in zip(rows, adjusted, measured.values(), strict=True):
         limits = MetricValue(value=gain, lo=gain - Z95 * error, hi=gain + Z95 * error)
@@ -246,6 +246,10 @@ def _gains(
             )
         )
     return found
+
+
+def _adjusted(p_values: list[float]) -> FloatArray:
+    return adjust_holm(p_values) if p_values else np.zeros(0)
 
 
 def _variance(metric: str, influence: FloatArray, labels: BoolArray, codes: IntArray | None) -> float:

@@ -26,7 +26,8 @@ def thin_roc(x: FloatArray, y: FloatArray) -> IntArray:
     hull = hull[np.linspace(0, hull.size - 1, min(hull.size, _MOST_CORNERS)).astype(np.int64)]
     way = x[points] + y[points]
     even = np.searchsorted(way, np.linspace(0.0, 2.0, MOST_POINTS - hull.size))
-    return points[np.unique(np.concatenate((hull, np.minimum(even, points.size - 1))))]
+    kept: IntArray = points[np.unique(np.concatenate((hull, np.minimum(even, points.size - 1))))]
+    return kept
 
 
 def _hull(x: FloatArray, y: FloatArray) -> IntArray:
