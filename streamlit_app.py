@@ -17,6 +17,7 @@ if runtime.exists():
             st.Page("pages/clinical/risk.py", title="Risk", url_path="risk", default=True),
             st.Page("pages/clinical/xray.py", title="X-ray", url_path="xray"),
             st.Page("pages/analysis/compare.py", title="Compare", url_path="compare"),
+            st.Page("pages/analysis/explore.py", title="Explore", url_path="explore"),
             st.Page("pages/governance/models.py", title="Models", url_path="models"),
         ],
         position="top",
