@@ -132,7 +132,7 @@ def _pack_curves(curves: ModelCurves) -> dict[str, Any]:
     return {
         "table": _pack_table(curves.table),
         "roc": _pack_band(curves.roc),
-        "pr": _pack_band(curves.precision_recall),
+        "pr": _pack_band(_drop_start(curves.precision_recall)),
         "calibration": _pack_band(curves.calibration),
         "bins": [
             [*_pack((one.mean_p, one.observed, one.lo, one.hi)), int(one.n), int(one.n_events)] for one in curves.bins
@@ -149,8 +149,14 @@ def _pack_table(table: CutOffTable) -> dict[str, list[int | None]]:
     return packed
 
 
+def _drop_start(band: Band) -> Band:
+    """Leave out the points where no case is found: a precision there is that of the very first few rows."""
+    kept = band.x > 0.0
+    return Band(x=band.x[kept], y=band.y[kept], lo=band.lo[kept], hi=band.hi[kept])
+
+
 def _pack_band(band: Band) -> dict[str, list[int | None]]:
-    kept = thin(band.x, band.y)
+    kept = thin(band.x, band.y, band.lo, band.hi)
     return {name: _pack(getattr(band, name)[kept]) for name in ("x", "y", "lo", "hi")}
 
 
@@ -162,24 +168,26 @@ def _pack_histogram(histogram: Histogram) -> dict[str, list[Any]]:
     }
 
 
-def thin(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def thin(x: np.ndarray, y: np.ndarray, *limits: np.ndarray) -> np.ndarray:
     """Return the indices of the points that draw the same line, at most 160 of them, ends included.
 
     Points are dropped that lie within .0008 of the straight line between those that stay (Douglas and Peucker 1973);
-    where that leaves too many, the tolerance grows.
+    where that leaves too many, the tolerance grows. ``limits`` are kept to a quarter of that exactness.
     """
     known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     if known.size <= 2:
         return known
+    heights = np.array([y[known], *(np.where(np.isfinite(one), one, y)[known] for one in limits)])
+    weights = np.array([1.0, *([0.25] * len(limits))])
     tolerance = _TOLERANCE
     while True:
-        kept = known[_keep_corners(x[known], y[known], tolerance)]
+        kept = known[_keep_corners(x[known], heights, weights, tolerance)]
         if kept.size <= _MOST_POINTS:
             return kept
         tolerance *= 1.6
 
 
-def _keep_corners(x: np.ndarray, y: np.ndarray, tolerance: float) -> np.ndarray:
+def _keep_corners(x: np.ndarray, heights: np.ndarray, weights: np.ndarray, tolerance: float) -> np.ndarray:
     keep = np.zeros(x.size, bool)
     keep[[0, -1]] = True
     open_spans = [(0, x.size - 1)]
@@ -188,12 +196,13 @@ def _keep_corners(x: np.ndarray, y: np.ndarray, tolerance: float) -> np.ndarray:
         if last - first < 2:
             continue
         inner = slice(first + 1, last)
-        along, up = x[last] - x[first], y[last] - y[first]
-        length = math.hypot(along, up)
-        if length > 0.0:
-            away = np.abs(along * (y[inner] - y[first]) - up * (x[inner] - x[first])) / length
-        else:
-            away = np.hypot(x[inner] - x[first], y[inner] - y[first])
+        along, up = x[last] - x[first], heights[:, last] - heights[:, first]
+        length = np.hypot(along, up)
+        straight = length > 0.0
+        across = along * (heights[:, inner] - heights[:, [first]]) - up[:, None] * (x[inner] - x[first])
+        from_line = np.abs(across) / np.where(straight, length, 1.0)[:, None]
+        from_point = np.hypot(x[inner] - x[first], heights[:, inner] - heights[:, [first]])
+        away = (weights[:, None] * np.where(straight[:, None], from_line, from_point)).max(axis=0)
         farthest = int(np.argmax(away))
         if away[farthest] > tolerance:
             middle = first + 1 + farthest

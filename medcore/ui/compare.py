@@ -12,7 +12,7 @@ import streamlit as st
 
 from medcore.errors import InputError, MedcoreError
 from medcore.evaluation.compared import Comparison
-from medcore.figures.curve_payload import STYLES, build_payload, style_models
+from medcore.figures.curve_payload import STYLES, build_payload, name_shortly, style_models
 from medcore.results import ModelFacts
 from medcore.services import cut_offs
 from medcore.services.comparing import choose_first, compare_bundles, list_models, open_comparison
@@ -32,6 +32,7 @@ __all__ = [
     "read_prevalence",
     "show_curves",
     "show_lock",
+    "show_source",
     "show_times",
 ]
 
@@ -55,7 +56,7 @@ def choose_models(house: House, condition: Condition | FilmCondition) -> tuple[s
     models = list_models(house.catalog, condition.id)
     if not models:
         return ()
-    titles = {facts.model_id: facts.title for facts in models}
+    titles = name_shortly(models)
     key = f"compared_{condition.id}"
     kept: dict[str, list[str]] = st.session_state.setdefault(_SEEN_KEY, {})
     if key not in st.session_state:
@@ -135,6 +136,20 @@ def find_upload(condition: Condition | FilmCondition) -> Comparison | None:
     upload = st.session_state.get(LABELLED_KEY)
     comparison: Comparison | None = getattr(upload, "comparison", None)
     return comparison if comparison is not None and comparison.condition == condition.id else None
+
+
+def show_source(comparison: Comparison) -> None:
+    """Say that the figures are those of the analyst's own rows, and offer the way back."""
+    with st.container(key="own_rows", horizontal=True, vertical_alignment="center"):
+        st.html(
+            f'<p class="mc-warn" role="status">Your own rows: {escape(comparison.source)}. The choice of models and the '
+            "prevalence above do not change them.</p>"
+        )
+        st.button("Back to the study's patients", key="leave_rows", on_click=_leave_rows)
+
+
+def _leave_rows() -> None:
+    st.session_state.pop(LABELLED_KEY, None)
 
 
 def show_curves(house: House, condition: Condition | FilmCondition, comparison: Comparison) -> Choice:
@@ -218,7 +233,7 @@ def _describe_choice(comparison: Comparison, choice: Choice) -> str:
 
 
 def _write_share(share: float) -> str:
-    return f"{100 * share:.3g} %"
+    return f"{100 * share:.3g}\u00a0%"
 
 
 def _lock(house: House, comparison: Comparison, choice: Choice, model_id: str, reason: str) -> None:
@@ -296,13 +311,15 @@ def _sign(comparison: Comparison) -> str:
 
 
 def _pack(house: House, condition: Condition | FilmCondition, comparison: Comparison) -> dict[str, Any]:
-    known = [facts.model_id for facts in list_models(house.catalog, condition.id)]
+    models = list_models(house.catalog, condition.id)
+    first = choose_first(models)
+    known = [*first, *(facts.model_id for facts in models if facts.model_id not in first)]
     films = any(facts.kind.endswith("image") for facts in comparison.models)
     return build_payload(
         comparison,
         title=condition.title,
         noun="films" if films else "patients",
-        styles=style_models([facts.model_id for facts in comparison.models], sorted(known)),
+        styles=style_models([facts.model_id for facts in comparison.models], known),
         details={facts.model_id: _list_details(house, facts) for facts in comparison.models},
     )
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from medcore.errors import MedcoreError
-from medcore.ui import compare, guard, header, theme
+from medcore.ui import compare, compare_tabs, guard, header, theme
 
 theme.title("Compare models")
 theme.dress("compare")
@@ -15,10 +15,15 @@ with st.container(key="bar", horizontal=True, vertical_alignment="center"):
 if not chosen:
     compare.explain_empty(house, condition)
     st.stop()
+own = compare.find_upload(condition)
 try:
-    comparison = compare.find_upload(condition) or compare.compare(house, condition, chosen, prevalence)
+    comparison = own or compare.compare(house, condition, chosen, prevalence)
 except MedcoreError as error:
     guard.stop_with("These models cannot be compared", error.message)
+
+
+if own is not None:
+    compare.show_source(own)
 
 
 @st.fragment
@@ -26,6 +31,7 @@ def work() -> None:
     """Figures, lock and tabs: a cut-off that has come to rest reruns only these."""
     choice = compare.show_curves(house, condition, comparison)
     compare.show_lock(house, comparison, choice)
+    compare_tabs.show_tabs(house, comparison, cut_off=choice.cut_off, use=choice.use)
 
 
 work()

@@ -63,7 +63,8 @@ class Curves {
     const share = percent(page.prevalence_study);
     const rows = page.n_patients !== page.n ? ` of ${page.n_patients} patients` : "";
     this.find(".board caption").textContent =
-      `${page.source}: ${page.n} ${page.noun}${rows}, ${page.n_events} with the outcome (${share}). Small: 95 % limits.` +
+      `${capital(page.source)}. ${page.n_events} of ${page.n} ${page.noun}${rows} with the outcome (${share}). ` +
+      "Small: 95 % limits." +
       (restated ? ` Restated for a prevalence of ${percent(page.prevalence)}.` : "");
     const warnings = this.find(".warnings");
     warnings.replaceChildren(...page.warnings.map((text) => node("li", "", text)));
@@ -90,7 +91,8 @@ class Curves {
     head.append(tools);
     figure.marks = svg("g", { class: "marks" });
     figure.hover = svg("g", { class: "hover" });
-    figure.svg.append(figure.marks, figure.hover);
+    figure.svg.insertBefore(figure.marks, figure.names);
+    figure.svg.append(figure.hover);
     this.makeMarks(figure);
     figure.svg.onpointermove = (event) => this.hoverAt(figure, event);
     figure.svg.onpointerleave = () => this.hoverAt(null);
@@ -104,7 +106,8 @@ class Curves {
     const upright = (more) => svg("line", { y1: top, y2: bottom + figure.below, visibility: "hidden", ...more });
     figure.mark = upright({ stroke: INK, "stroke-width": 1.2 });
     figure.hoverLine = upright({ stroke: HOVER_INK, "stroke-dasharray": "2 3" });
-    figure.marks.append(figure.mark);
+    figure.beyond = svg("text", { x: figure.frame.right - 4, y: top + 14, "text-anchor": "end", visibility: "hidden" });
+    figure.marks.append(figure.mark, figure.beyond);
     figure.hover.append(figure.hoverLine);
     figure.points = new Map();
     for (const model of this.page.models) {
@@ -126,6 +129,10 @@ class Curves {
     const line = which ? figure.hoverLine : figure.mark;
     const x = figure.vertical && k !== null ? figure.vertical(k) : NaN;
     this.put(line, x >= figure.x.min && x <= figure.x.max, { x1: figure.sx(x), x2: figure.sx(x) });
+    if (!which) {
+      this.put(figure.beyond, x > figure.x.max, {});
+      if (x > figure.x.max) figure.beyond.textContent = `cut-off ${percent(x)} →`;
+    }
     for (const model of this.page.models) {
       const point = k === null ? null : figure.place(model, k);
       const inside = point && point.every(Number.isFinite) && point[0] <= figure.x.max + 1e-9 &&
@@ -173,7 +180,7 @@ class Curves {
   showFocus(figure) {
     for (const model of this.page.models) {
       const own = model.id === this.focus;
-      figure.bands.get(model.id)?.setAttribute("fill-opacity", own ? 0.17 : 0.05);
+      figure.bands.get(model.id)?.setAttribute("fill-opacity", own ? 0.16 : 0.03);
       figure.lines.get(model.id)?.setAttribute("stroke-width", own ? 2.4 : 1.6);
       figure.tenths?.get(model.id)?.setAttribute("visibility", own ? "visible" : "hidden");
     }
@@ -185,7 +192,7 @@ class Curves {
       const open = button.dataset.tab === name;
       button.setAttribute("aria-selected", String(open));
       button.tabIndex = open ? 0 : -1;
-      this.find(`.${button.dataset.tab}-panel`).hidden = !open;
+      this.find(`.${button.dataset.tab}-tab`).hidden = !open;
     }
     if (this.drawn.has(name)) return;
     this.drawn.add(name);

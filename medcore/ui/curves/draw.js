@@ -139,7 +139,8 @@ class Figure {
   }
 
   note(x, y, text, more = {}) {
-    this.names.append(svg("text", { x, y, fill: QUIET, ...more }, text));
+    const halo = { stroke: "#fff", "stroke-width": 3, "stroke-opacity": 0.8, "paint-order": "stroke" };
+    this.names.append(svg("text", { x, y, fill: QUIET, ...halo, ...more }, text));
   }
 
   // Names right of the frame, each with a piece of its line; `ends` are [model, x, y] in data units.

@@ -2,17 +2,18 @@
 // nearest to the pointer, what it tells about a model there, and its figures as rows for a file.
 
 const HEIGHT = 330;
-const asPercent = (share) => `${Math.round(share * 1000) / 10} %`;
+const asPercent = (share) => `${Math.round(share * 1000) / 10}${UNIT}`;
 const asCount = (count) => fixed(count, 0);
 
-function lastUseful(page) {
+// The last cut-off at which some model still calls this share of all, rounded up: where the figure ends.
+function lastUseful(page, least) {
   const { cuts } = page;
   let last = 1;
   for (const model of page.models) {
     const { sensitivity, specificity } = model.table;
     for (let k = 0; k < cuts.length; k += 1) {
       const called = page.prevalence * sensitivity[k] + (1 - page.prevalence) * (1 - specificity[k]);
-      if (called > 0.005) last = Math.max(last, k);
+      if (called > least) last = Math.max(last, k);
     }
   }
   const step = cuts[last] > 0.5 ? 0.1 : 0.05;
@@ -44,7 +45,7 @@ function withLimits(value, low, high, write) {
 }
 
 function drawDecision(page) {
-  const max = lastUseful(page);
+  const max = lastUseful(page, 0.03);
   const top = 1000 * page.prevalence;
   const figure = new Figure({
     name: "decision-curve",
@@ -69,7 +70,7 @@ function drawDecision(page) {
   for (const model of page.models) {
     const take = (name) => kept.map((k) => 1000 * model.table[name][k]);
     const band = { x: xs, lo: take("net_benefit_lo"), hi: take("net_benefit_hi") };
-    figure.bands.set(model.id, figure.band(band, model.color, 0.08));
+    figure.bands.set(model.id, figure.band(band, model.color, 0.03));
     const ys = take("net_benefit");
     figure.lines.set(model.id, figure.line(xs, ys, model));
     ends.push([model, xs[xs.length - 1], ys[ys.length - 1]]);
@@ -88,19 +89,20 @@ function drawDecision(page) {
   return figure;
 }
 
-// Beside its line, where that is well above the ground.
+// Along its line, below it.
 function nameTreatAll(figure, xs, all) {
-  const level = figure.y.max * 0.42;
-  let k = all.findIndex((value) => value < level);
-  if (k < 0) k = all.length - 1;
-  const x = Math.min(figure.sx(xs[k]) - 8, figure.frame.right - 8);
-  const room = x - figure.frame.left > 84;
-  const place = room ? { "text-anchor": "end" } : {};
-  figure.note(room ? x : figure.frame.left + 6, figure.sy(Math.max(all[k], 0)) + (room ? 4 : -30), "call everyone", place);
+  const found = all.findIndex((value) => value < figure.y.max * 0.5);
+  const k = Math.min(xs.length - 2, Math.max(1, found < 0 ? Math.floor(xs.length / 2) : found));
+  const at = (i) => [figure.sx(xs[i]), figure.sy(all[i])];
+  const [[x, y], [x0, y0], [x1, y1]] = [at(k), at(k - 1), at(k + 1)];
+  const turn = (Math.atan2(y1 - y0, x1 - x0) * 180) / Math.PI;
+  figure.note(0, 14, "call everyone", {
+    transform: `translate(${round1(x)} ${round1(y)}) rotate(${round1(turn)})`, "text-anchor": "middle",
+  });
 }
 
 function drawCalibration(page) {
-  const max = lastUseful(page);
+  const max = lastUseful(page, 0.01);
   const strip = 14 * page.models.length + 6;
   const figure = new Figure({
     name: "calibration",
@@ -112,7 +114,6 @@ function drawCalibration(page) {
     below: strip,
   });
   figure.line([0, 1], [0, 1], { color: QUIET, width: 1.2 });
-  const diagonal = Math.min(max, figure.y.max);
   const ends = [];
   figure.bands = new Map();
   figure.lines = new Map();
@@ -122,11 +123,11 @@ function drawCalibration(page) {
     figure.bands.set(model.id, figure.band(curve, model.color, 0.08));
     figure.lines.set(model.id, figure.line(curve.x, curve.y, model));
     figure.tenths.set(model.id, drawTenths(figure, model));
-    const last = lastWithin(curve.x, max);
-    ends.push([model, curve.x[last], curve.y[last]]);
+    const end = Math.min(max, curve.x[curve.x.length - 1]);
+    ends.push([model, end, interpolate(curve.x, curve.y, end)]);
   }
   figure.nameEnds(ends);
-  figure.note(figure.sx(diagonal) - 8, figure.sy(diagonal * 0.86), "exact", { "text-anchor": "start" });
+  figure.note(figure.frame.right - 4, figure.frame.bottom - 8, "thin line: observed as predicted", { "text-anchor": "end" });
   drawStrips(figure, page, strip);
   figure.place = (model, k) => {
     const y = interpolate(model.calibration.x, model.calibration.y, page.cuts[k]);
@@ -146,12 +147,6 @@ function drawCalibration(page) {
     ...model.bins.map((bin) => ["tenth", ...bin]),
   ];
   return figure;
-}
-
-function lastWithin(xs, max) {
-  let last = xs.length - 1;
-  while (last > 0 && xs[last] > max) last -= 1;
-  return last;
 }
 
 function highestObserved(page, max) {
@@ -285,9 +280,9 @@ function drawCost(page) {
     const ys = pcs.map((pc) => lowestCost(model, pc));
     best.set(model.id, ys);
     figure.lines.set(model.id, figure.line(pcs, ys, model));
-    ends.push([model, 1, ys[150]]);
+    ends.push([model, 1, ys[200]]);
   }
-  figure.nameEnds(ends.map(([model, , y]) => [model, 1, y]));
+  figure.nameEnds(ends);
   const weigh = (k) => probabilityCost(page.cuts[k], page.prevalence);
   figure.place = (model, k) => [weigh(k), costAt(model.table.sensitivity[k], model.table.specificity[k], weigh(k))];
   figure.pick = (px) => {
@@ -314,6 +309,7 @@ function lowestCost(model, pc) {
 
 // Risks of those with and without the outcome, one small figure a model on one axis.
 function drawHistograms(page) {
+  const max = lastUseful(page, 0.002);
   return page.models.map((model) => {
     const { edges, events, others } = model.histogram;
     const [ill, well] = [sum(events), sum(others)];
@@ -324,7 +320,7 @@ function drawHistograms(page) {
       name: `risks-${model.id}`,
       title: `Risks by ${model.name}`,
       describe: "Distribution of the risks of those with the outcome (above) and without (below).",
-      x: { min: 0, max: 1, title: "risk", write: asPercent },
+      x: { min: 0, max, title: "risk", write: asPercent },
       y: { min: -most * 1.08, max: most * 1.08, title: "share of each group", write: (v) => asPercent(Math.abs(v)) },
       height: 240,
     });
@@ -337,9 +333,8 @@ function drawHistograms(page) {
     for (let k = 0; k < events.length; k += 1) {
       figure.under.append(bar(k, up[k], model.color), bar(k, -down[k], "#AEB8C4"));
     }
-    figure.line([0, 1], [0, 0], { color: QUIET, width: 1 });
+    figure.line([0, max], [0, 0], { color: QUIET, width: 1 });
     const right = figure.frame.right + 8;
-    figure.names.append(svg("text", { x: right, y: figure.frame.top + 14, fill: model.color }, model.name));
     figure.note(right, figure.sy(most * 0.45), `${ill} with`);
     figure.note(right, figure.sy(-most * 0.55), `${well} without`);
     Object.assign(figure, {

@@ -1,10 +1,12 @@
 // Saving a figure: SVG, the same as PNG at twice the size, and its figures as CSV. Each says where it comes from.
 
+const FOOT = 50;
+
 function describeOrigin(page, k, use) {
   const models = page.models.map((model) => `${model.id} v${model.version} sha256 ${model.sha256}`).join("; ");
   return [
     `Medcore, ${page.title} (${page.condition})`,
-    `${page.source}: ${page.n} ${page.noun}, ${page.n_events} with the outcome`,
+    `${page.source}; ${page.n_events} of ${page.n} ${page.noun} with the outcome`,
     `prevalence ${percent(page.prevalence, 2)}; cut-off ${percent(page.cuts[k], 1)}; ${use}`,
     `models: ${models}`,
     `saved ${new Date().toISOString()}`,
@@ -20,7 +22,7 @@ function writeSvg(figure, page, k, use) {
   const copy = figure.svg.cloneNode(true);
   const origin = describeOrigin(page, k, use);
   copy.querySelector(".hover")?.remove();
-  const height = figure.height + 34;
+  const height = figure.height + FOOT;
   copy.setAttribute("height", height);
   copy.setAttribute("viewBox", `0 0 ${SIZE.width} ${height}`);
   copy.querySelector("rect").setAttribute("height", height);
@@ -29,7 +31,8 @@ function writeSvg(figure, page, k, use) {
   const heading = `${figure.title}: ${page.title}, ${page.n} ${page.noun}, prevalence ${percent(page.prevalence)}.`;
   const hashes = page.models.map((model) => `${model.name} ${model.sha256.slice(0, 6)}`).join(" · ");
   copy.append(svg("text", { ...small, y: figure.height + 12 }, heading));
-  copy.append(svg("text", { ...small, y: figure.height + 27 }, `Medcore ${page.source}. ${hashes}`));
+  copy.append(svg("text", { ...small, y: figure.height + 27 }, `Medcore. ${capital(page.source)}.`));
+  copy.append(svg("text", { ...small, y: figure.height + 42 }, `Versions: ${hashes}`));
   return `<?xml version="1.0" encoding="UTF-8"?>\n${new XMLSerializer().serializeToString(copy)}`;
 }
 
@@ -40,7 +43,7 @@ async function writePng(figure, page, k, use) {
   await image.decode();
   const canvas = document.createElement("canvas");
   canvas.width = 2 * SIZE.width;
-  canvas.height = 2 * (figure.height + 34);
+  canvas.height = 2 * (figure.height + FOOT);
   canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
   const blob = await new Promise((resolve) => { canvas.toBlob(resolve, "image/png"); });
   const bytes = new Uint8Array(await blob.arrayBuffer());

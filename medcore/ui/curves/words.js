@@ -2,12 +2,13 @@
 
 const DASH = "–";
 const MINUS = "−";
+const UNIT = "\u00a0%";
 
 function percent(share, digits = null) {
   if (!Number.isFinite(share)) return DASH;
   const value = 100 * share;
   const places = digits ?? (value < 9.95 && Math.abs(value - Math.round(value)) > 0.049 ? 1 : 0);
-  return `${value.toFixed(places)} %`;
+  return `${value.toFixed(places)}${UNIT}`;
 }
 
 function whole(count) {
@@ -23,7 +24,8 @@ function fixed(value, places) {
 
 function range(low, high, write) {
   if (!Number.isFinite(low) || !(Number.isFinite(high) || high === Infinity)) return "";
-  const [a, b] = [write(low), write(high)];
+  const b = write(high);
+  const a = b.endsWith(UNIT) ? write(low).replace(UNIT, "") : write(low);
   return a.startsWith(MINUS) || b.startsWith(MINUS) ? `${a} to ${b}` : `${a}${DASH}${b}`;
 }
 
