@@ -12,6 +12,7 @@ MOST_POINTS = 400
 """Most points of a curve."""
 
 _MOST_CORNERS = 100
+_MOST_EXAMINED = 5000
 _STRAIGHT = 1e-15
 
 
@@ -22,7 +23,8 @@ def thin_roc(x: FloatArray, y: FloatArray) -> IntArray:
     points = np.flatnonzero(corner)
     if points.size <= MOST_POINTS:
         return points
-    hull = _hull(x[points], y[points])
+    near = np.unique(np.linspace(0, points.size - 1, _MOST_EXAMINED).astype(np.int64))
+    hull = near[_hull(x[points[near]], y[points[near]])]
     hull = hull[np.linspace(0, hull.size - 1, min(hull.size, _MOST_CORNERS)).astype(np.int64)]
     way = x[points] + y[points]
     even = np.searchsorted(way, np.linspace(0.0, 2.0, MOST_POINTS - hull.size))
