@@ -36,6 +36,8 @@ class ForestRow:
     note: str = ""
     grey: str = ""
     group: str = ""
+    points: tuple[float, ...] = ()
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +153,7 @@ def _find_span(forest: Forest) -> tuple[float, float]:
 
 def _render_row(row: ForestRow, forest: Forest, lo: float, hi: float) -> str:
     text = write_figure(row.value, row.lo, row.hi, digits=forest.digits, signed=forest.signed)
+    text = escape(row.text) or text
     words = row.grey or row.note
     small = f"<small>{escape(words)}</small>" if words else ""
     drawn = _render_ground(forest, lo, hi) + _render_mark(row, lo, hi)
@@ -184,6 +187,11 @@ def _render_mark(row: ForestRow, lo: float, hi: float) -> str:
         parts.append(
             f'<i class="mc-fci" style="left:{left:.2f}%;width:{max(right - left, 0.3):.2f}%;background:{colour}"></i>'
         )
+    parts += [
+        f'<i class="mc-fpoint" style="left:{_place(point, lo, hi):.2f}%"></i>'
+        for point in row.points
+        if lo <= point <= hi
+    ]
     if lo <= row.value <= hi:
         parts.append(f'<i class="mc-fdot" style="left:{_place(row.value, lo, hi):.2f}%;background:{colour}"></i>')
     return "".join(parts)

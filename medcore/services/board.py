@@ -16,10 +16,12 @@ from medcore.evaluation.subgroups import SubgroupRow
 from medcore.journal import Event
 from medcore.reports.paper_facts import BoardPaper, PaperCurve, PaperFigure, PaperGroup, PaperModel, to_json
 from medcore.results import MetricValue, ModelFacts
+from medcore.services.blank_rows import BY_COUNT, find_blank_rows
 from medcore.services.comparing import subgroups
 from medcore.services.cut_offs import find_locked
 from medcore.services.house import Condition, FilmCondition, House, find_condition, find_film_condition
 from medcore.services.house import list_film_conditions as _list_film_conditions
+from medcore.services.prevalence import restate_risk
 from medcore.workers import Limits, Worker
 
 __all__ = [
@@ -161,6 +163,9 @@ def collect_board_paper(
     models = sorted(comparison.models, key=lambda facts: facts.model_id != model_id)
     measured = _measure_groups(house, comparison, model_id, cut_off) if groups is None else tuple(groups)
     by_blanks = tuple(blanks) or tuple(row for row in measured if row.attribute == _BLANKS)
+    if not by_blanks and groups is None:
+        known = find_blank_rows(house.catalog, comparison.condition, [model_id]).get(model_id, ())
+        by_blanks = tuple(row for row in known if row.attribute == BY_COUNT)
     curves = comparison.curves[model_id]
     card: CardText = question.card
     return BoardPaper(
@@ -187,7 +192,9 @@ def collect_board_paper(
         blanks=describe_groups(by_blanks, question),
         blanks_text="" if by_blanks else _explain_no_blanks(question),
         warnings=comparison.warnings,
-        locked=_describe_lock(house, model_id, cut_off),
+        locked=_describe_lock(
+            house, model_id, restate_risk(cut_off, comparison.prevalence, comparison.prevalence_study)
+        ),
         made_at=(at or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC"),
         made_by=f"Medcore {__version__}",
     )
@@ -285,6 +292,7 @@ def _curve(band: Band) -> PaperCurve:
 
 
 def _describe_lock(house: House, model_id: str, cut_off: float) -> str:
+    """Say whether this cut-off, on the model's own risks, is the one that is locked."""
     try:
         locked = find_locked(house, model_id)
     except MedcoreError as error:

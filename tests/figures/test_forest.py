@@ -90,3 +90,10 @@ def test_ticks_are_round_rising_and_inside(lo, hi):
 def test_figures_without_interval():
     assert write_figure(0.5, NAN, NAN) == "0.500"
     assert write_figure(-0.0001, -0.01, 0.01, digits=2, signed=True) == "0.00 (−0.01 to +0.01)"
+
+
+def test_single_points_are_drawn_and_a_text_takes_the_figure_s_place():
+    html = render_forest(make_forest(make_row(value=0.5, lo=0.4, hi=0.6, points=(0.4, 0.55, NAN), text="no score")))
+    assert len(place(html, "mc-fpoint")) == 2
+    assert "no score" in html
+    assert "0.500" not in html
