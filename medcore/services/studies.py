@@ -1,4 +1,4 @@
-"""Studies beside the bundles: what blanks cost, how a recipe does on a group it never saw, and with fewer patients.
+"""Studies beside the bundles: what blanks go with, a group a recipe never saw, fewer patients, and who was studied.
 
 They need the training rows, so they are made once (``medcore study CONDITION``) and kept as counts and figures in
 ``study-<condition>.json`` in the folder of the models. No row is kept; cells of fewer than ten people are left out.
@@ -22,8 +22,10 @@ from pydantic import TypeAdapter, ValidationError
 from medcore.conditions.catalog import find_condition
 from medcore.conditions.condition import Condition
 from medcore.errors import InputError, IntegrityError
-from medcore.evaluation.curves import board
+from medcore.evaluation.board import board
+from medcore.evaluation.drift import FieldSummary, summarise_field
 from medcore.evaluation.subgroups import MIN_EVENTS
+from medcore.records import Field, FieldKind
 from medcore.registry import Catalog
 from medcore.results import MetricValue
 
@@ -34,10 +36,12 @@ __all__ = [
     "LEFT_OUT",
     "STUDIED_RECIPES",
     "Blanks",
+    "FieldShape",
     "GroupFigures",
     "LearningPoint",
     "LeftOut",
     "Study",
+    "describe_fields",
     "find_study",
     "measure_blanks",
     "run_study",
@@ -52,6 +56,7 @@ STUDIED_RECIPES = ("logistic", "forest", "mlp")
 """Recipes that are trained anew; the others take too long for what they would add."""
 
 _LEAST_CELL = 10
+_MOST_POINTS = 101
 _SHARES = (0.1, 0.2, 0.4, 0.7, 1.0)
 _DRAWS_SEED = 11
 
@@ -98,6 +103,33 @@ class LearningPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FieldShape:
+    """How one field was distributed among the patients studied, without their ten lowest and ten highest values.
+
+    ``values`` rise and ``shares`` are the part of known values at or below each; for a choice, codes and their shares.
+    """
+
+    field: str
+    n: int
+    n_blank: int
+    values: tuple[float, ...]
+    shares: tuple[float, ...]
+    is_choice: bool
+
+    def summary(self) -> FieldSummary:
+        """Return it as :func:`medcore.evaluation.drift.field_drift` takes it."""
+        values = np.array(self.values)
+        return FieldSummary(
+            field=self.field,
+            n=self.n,
+            n_blank=self.n_blank,
+            values=values.astype(np.int64).astype(str) if self.is_choice else values,
+            shares=np.array(self.shares),
+            is_choice=self.is_choice,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     """All studies of one condition; ``data`` holds the hashes of the files they were made from."""
 
@@ -106,6 +138,7 @@ class Study:
     blanks: tuple[Blanks, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     learning: tuple[LearningPoint, ...] = ()
+    fields: tuple[FieldShape, ...] = ()
 
 
 _STUDY: TypeAdapter[Study] = TypeAdapter(Study)
@@ -151,7 +184,7 @@ def run_study(
     table = condition.load_training(data_dir)
     before = find_study(models_dir, condition_id)
     study = before or Study(condition=condition_id, data={})
-    study = replace(study, data=dict(table.provenance.sha256))
+    study = replace(study, data=dict(table.provenance.sha256), fields=describe_fields(condition, table))
     for name in recipes:
         study = _add_recipe(study, condition, table, name, seed, progress)
         _write(models_dir, study)
@@ -191,6 +224,12 @@ def measure_blanks(catalog: Catalog, condition: Condition, table: TrainingTable,
         by_count=tuple(_figures(label, y[rows], p[rows]) for label, rows in groups if rows.sum() >= _LEAST_CELL),
         by_field=fields,
     )
+
+
+def describe_fields(condition: Condition, table: TrainingTable) -> tuple[FieldShape, ...]:
+    """Describe the fields of the patients studied so that no patient can be told: steps of ten people or more."""
+    X = table.X[table.eligible]
+    return tuple(_describe(item, X[:, j]) for j, item in enumerate(condition.schema.inputs))
 
 
 def study_groups(condition: Condition, table: TrainingTable, recipe: str, attribute: str, *, seed: int = 0) -> LeftOut:
@@ -278,6 +317,24 @@ def _held_out(
     versions = teaching_scores(learnt, table, rows)
     weight = table.eligible * drawn
     return cross_fit(versions[:, 0], table.y, folds[0], versions[0, 0], weight)
+
+
+def _describe(item: Field, column: np.ndarray) -> FieldShape:
+    known = np.sort(column[~np.isnan(column)])
+    is_choice = item.kind is not FieldKind.NUMBER
+    if not is_choice and len(known) > 2 * _LEAST_CELL:
+        known = np.clip(known, known[_LEAST_CELL - 1], known[-_LEAST_CELL])
+    points = max(2, min(_MOST_POINTS, len(known) // _LEAST_CELL))
+    found = summarise_field(item.name, known, is_choice=is_choice, most_points=points)
+    kept = found.shares * len(known) >= _LEAST_CELL if is_choice else np.ones(len(found.shares), dtype=bool)
+    return FieldShape(
+        field=item.name,
+        n=len(column),
+        n_blank=len(column) - len(known),
+        values=tuple(round(float(value), 6) for value in found.values[kept]),
+        shares=tuple(round(float(share), 5) for share in found.shares[kept]),
+        is_choice=is_choice,
+    )
 
 
 def _band_counts(count: np.ndarray) -> list[tuple[str, np.ndarray]]:

@@ -9,10 +9,11 @@ from bundles_fixture import CONDITION, make_recipes, make_table
 
 from medcore.conditions.catalog import find_condition
 from medcore.errors import InputError, IntegrityError
+from medcore.evaluation.drift import field_drift
 from medcore.models import recipes as known_recipes
 from medcore.registry import Catalog
 from medcore.services import studies
-from medcore.services.studies import find_study, measure_blanks, run_study, study_groups, study_size
+from medcore.services.studies import describe_fields, find_study, measure_blanks, run_study, study_groups, study_size
 
 DIABETES = find_condition(CONDITION)
 MODEL = f"{CONDITION}-logistic"
@@ -89,9 +90,29 @@ def test_a_study_is_written_read_again_and_added_to(folder, shelf, small, monkey
     assert {item.recipe for item in both.learning} == {"logistic", "forest"}
     assert [item.sha256 for item in both.blanks] == [Catalog(folder).find(MODEL).sha256]
     again = find_study(folder, CONDITION)
+    assert again.fields == both.fields == describe_fields(DIABETES, table)
     assert again.left_out[0].groups[0].n == both.left_out[0].groups[0].n
     assert Catalog(folder).models(CONDITION)
     assert told
+
+
+def test_fields_are_described_without_their_extremes_and_compare_as_the_rows_do():
+    table = make_table(n=1200)
+    X = table.X[table.eligible]
+    names = DIABETES.schema.input_names
+    shapes = {shape.field: shape for shape in describe_fields(DIABETES, table)}
+    assert tuple(shapes) == names
+    age = shapes["age_years"]
+    column = np.sort(X[:, names.index("age_years")])
+    assert age.values[0] == pytest.approx(column[9])
+    assert age.values[-1] == pytest.approx(column[-10])
+    assert age.shares[-1] == 1.0
+    assert field_drift(age.summary(), column).verdict == "little"
+    assert field_drift(age.summary(), column + 25).verdict == "large"
+    sex = shapes["sex"]
+    assert sex.is_choice
+    assert sum(sex.shares) == pytest.approx(1.0, abs=1e-4)
+    assert field_drift(sex.summary(), X[:, names.index("sex")].astype(int).astype(str)).verdict == "little"
 
 
 def test_a_damaged_study_says_how_to_make_it_anew(folder):
