@@ -118,7 +118,7 @@ def _explain(
 
 
 def _grid(item: Field, column: np.ndarray) -> np.ndarray:
-    """Return the values a field is set to: the codes that occur, or up to 15 from the 2.5th to the 97.5th percentile."""
+    """Return the values a field is set to: codes that occur, or up to 15 from the 2.5th to the 97.5th percentile."""
     known = column[~np.isnan(column)]
     if item.kind is FieldKind.CHOICE:
         return np.unique(known) if len(known) else np.array([float(choice.code) for choice in item.choices])

@@ -100,6 +100,15 @@ def xray_server(xray_folder):
 
 
 @pytest.fixture(scope="session")
+def explore_server(tmp_path_factory):
+    """Address of the dashboard on a small real bundle; its log may hold no traceback."""
+    folder = tmp_path_factory.mktemp("explore")
+    with run_server(ROOT / "tests" / "browser" / "explore_app.py", folder) as address:
+        yield address
+    assert "Traceback" not in (folder / "log").read_text()
+
+
+@pytest.fixture(scope="session")
 def released_server(tmp_path_factory):
     """Address of the real dashboard with the released models; its log may hold no traceback."""
     folder = tmp_path_factory.mktemp("released")

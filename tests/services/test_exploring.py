@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_bundle import draw_rows, write_tiny_bundle
+from patient_files import write_patients
+from tiny_bundle import write_tiny_bundle
 
-from medcore.conditions.catalog import find_condition
 from medcore.errors import InputError, StorageError, TableError, UnknownNameError, WorkerError
 from medcore.journal import Journal
 from medcore.services.explore_store import explain_made_up, find_kept, keep, write_kept
@@ -47,20 +47,6 @@ def study(gateway):
 @pytest.fixture(scope="module")
 def found(study, gateway):
     return explore(study, gateway)
-
-
-def write_csv(condition_id, n, *, label=None, seed=3, change=None):
-    schema = find_condition(condition_id).schema
-    X = draw_rows(schema, np.random.default_rng(seed), n)
-    X[:, schema.input_names.index("age_years")] = 30.0 + np.arange(n) % 50
-    if change is not None:
-        X = change(X, schema)
-    head = ["patient_id", *schema.input_names, *(["label"] if label is not None else [])]
-    lines = [",".join(head)]
-    for i, row in enumerate(X):
-        cells = [f"P{i}", *("" if value != value else repr(float(value)) for value in row)]
-        lines.append(",".join([*cells, *([str(label[i])] if label is not None else [])]))
-    return "\n".join(lines).encode()
 
 
 def test_made_up_patients_are_the_bundles_own(gateway, study):
@@ -136,7 +122,7 @@ def test_a_folder_that_cannot_be_written_is_a_typed_error(study, found, tmp_path
 
 def test_an_upload_is_read_explained_and_never_stored(gateway, tmp_path):
     label = (np.arange(60) % 2).tolist()
-    study = read_upload(gateway.catalog, HEART, write_csv("heart_disease", 60, label=label))
+    study = read_upload(gateway.catalog, HEART, write_patients("heart_disease", 60, label=label))
     assert study.origin is Origin.UPLOAD
     assert study.y is not None
     assert study.ids[0].startswith("P")
@@ -157,7 +143,7 @@ def test_rows_that_cannot_be_explained_are_left_out_and_counted(gateway):
         X[1, age] = 999.0
         return X
 
-    study = read_upload(gateway.catalog, HEART, write_csv("heart_disease", 40, change=change))
+    study = read_upload(gateway.catalog, HEART, write_patients("heart_disease", 40, change=change))
     assert "1 rows with values that cannot be used left out; 1 rows this model gives no score for" in study.note
     assert not {"P0", "P1"} & set(study.ids)
     assert study.n_available == 40
@@ -165,13 +151,13 @@ def test_rows_that_cannot_be_explained_are_left_out_and_counted(gateway):
 
 def test_labels_that_are_not_all_known_are_not_used(gateway):
     label = ["1", "0", "maybe"] * 20
-    study = read_upload(gateway.catalog, HEART, write_csv("heart_disease", 60, label=label))
+    study = read_upload(gateway.catalog, HEART, write_patients("heart_disease", 60, label=label))
     assert study.y is None
     assert "labels not used" in study.note
 
 
 def test_a_long_file_is_cut_and_says_so(gateway):
-    study = read_upload(gateway.catalog, HEART, write_csv("heart_disease", MOST_ROWS + 700))
+    study = read_upload(gateway.catalog, HEART, write_patients("heart_disease", MOST_ROWS + 700))
     assert len(study.X) == MOST_ROWS
     assert f"the first {MOST_ROWS} rows" in study.note
 
@@ -228,7 +214,7 @@ def test_a_job_runs_to_its_result_and_saves_it(gateway, tmp_path):
 
 def test_an_uploaded_study_is_in_the_journal_and_not_saved(gateway, tmp_path):
     saved = []
-    study = read_upload(gateway.catalog, HEART, write_csv("heart_disease", 30))
+    study = read_upload(gateway.catalog, HEART, write_patients("heart_disease", 30))
     job = make_job(study, gateway, tmp_path, saved.append)
     job.start()
     job.wait(60)
@@ -323,3 +309,18 @@ def test_the_pages_process_needs_no_model_library():
     )
     pytest.importorskip("sklearn")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_released_models_have_shipped_figures(tmp_path):
+    """What was shipped for a model that has changed since is not shown; at least one must be of today's models."""
+    from medcore.config import read_settings
+    from medcore.registry import Catalog
+    from medcore.services.explore_store import shipped_dir
+
+    catalog = Catalog(read_settings({}).models_dir)
+    known = {facts.model_id for facts in catalog.models()}
+    shipped = [path.stem for path in shipped_dir().glob("*.npz") if path.stem in known]
+    if not shipped:
+        pytest.skip("no explanations are shipped")
+    current = [name for name in shipped if find_kept(made_up_study(catalog, name), tmp_path) is not None]
+    assert current, "every shipped explanation belongs to an older model: run medcore explain-cohort"
