@@ -13,6 +13,8 @@
     │   │   └── ConflictError      two fields contradict each other
     │   ├── TableError             a file of records cannot be read at all
     │   ├── UnreadFilmError        the model's answer was asked for before the reader's own
+    │   ├── AccountError           an account cannot be made or changed like that
+    │   ├── NewPasswordError       a new password that must not be used
     │   └── ImageError             a film cannot be read
     │       ├── UnreadableImageError   damaged, or not a picture at all
     │       ├── UnsupportedImageError  sound, but of a kind that is not read here
@@ -29,6 +31,11 @@
     │   └── BusyError              the queue is full: try again
     ├── StorageError               the journal could not be read or written
     ├── ConfigError                a setting has an impossible value
+    ├── SignInError                nobody was signed in
+    │   └── LockedOutError         too many wrong attempts: wait
+    ├── SessionError               the actor is not signed in any more
+    │   ├── SessionExpiredError    too long unused, too long open, or unknown
+    │   └── SessionRevokedError    ended by the user or an administrator
     └── AccessDeniedError          the actor may not do this
 
 Each error says in one sentence what is wrong and what to do. ``field``, ``value`` and
@@ -40,6 +47,7 @@ from __future__ import annotations
 
 __all__ = [
     "AccessDeniedError",
+    "AccountError",
     "ArtifactError",
     "BusyError",
     "ConfigError",
@@ -50,12 +58,18 @@ __all__ = [
     "ImageSizeError",
     "InputError",
     "IntegrityError",
+    "LockedOutError",
     "ManifestError",
     "MedcoreError",
     "MissingFieldError",
+    "NewPasswordError",
     "NotANumberError",
     "OutOfRangeError",
     "SelfTestError",
+    "SessionError",
+    "SessionExpiredError",
+    "SessionRevokedError",
+    "SignInError",
     "StorageError",
     "TableError",
     "UnknownChoiceError",
@@ -145,6 +159,14 @@ class UnreadFilmError(InputError):
     """The model's answer on a film was asked for before the reader's own."""
 
 
+class AccountError(InputError):
+    """An account cannot be made or changed like that: the name is taken, or it is the last administrator."""
+
+
+class NewPasswordError(InputError):
+    """A new password that must not be used; the message says why and never repeats it."""
+
+
 class ImageError(InputError):
     """A film cannot be read; the message names the file and the reason."""
 
@@ -207,6 +229,26 @@ class StorageError(MedcoreError):
 
 class ConfigError(MedcoreError):
     """A setting has an impossible value."""
+
+
+class SignInError(MedcoreError):
+    """Nobody was signed in; the message does not tell whether the name or the password was wrong."""
+
+
+class LockedOutError(SignInError):
+    """Too many wrong attempts for this name or from this address; ``value`` is the wait in seconds."""
+
+
+class SessionError(MedcoreError):
+    """The actor is not signed in any more."""
+
+
+class SessionExpiredError(SessionError):
+    """The session was too long unused, open for too long, or is not known here."""
+
+
+class SessionRevokedError(SessionError):
+    """The session was ended: by its user, by an administrator, or by a new password."""
 
 
 class AccessDeniedError(MedcoreError):

@@ -35,8 +35,9 @@ ALLOWED = {
         *BASE, "records", "encoding", "workers", "datasets", "conditions", "imaging", "models", "registry",
         "inference", "explain", "api", "evaluation", "journal", "access", "figures", "reports",
     },
-    "ui": {*BASE, "services", "figures", "records", "imaging.radiograph", "evaluation.compared"},
-    "cli": {*BASE, "services", "conditions", "registry", "ui.server"},
+    "ui": {*BASE, "services", "figures", "records", "imaging.radiograph", "evaluation.compared", "access.http"},
+    "cli": {*BASE, "services", "conditions", "registry", "ui.server", "cli_access"},
+    "cli_access": {*BASE, "journal", "access"},
     "": {"errors", "api"},
 }  # fmt: skip
 PAGES = {"ui", "services", "errors", ""}
