@@ -17,7 +17,16 @@ from medcore.services.board import name_attribute, name_group, say_too_few
 from medcore.services.house import FilmCondition
 from medcore.ui.compare_scene import Scene, choose_model, show_sentence
 
-__all__ = ["BLANKS", "describe_gaps", "draw_groups", "find_rows", "show_blanks", "show_subgroups", "sort_groups"]
+__all__ = [
+    "BLANKS",
+    "describe_gaps",
+    "divide_blanks",
+    "draw_groups",
+    "find_rows",
+    "show_blanks",
+    "show_subgroups",
+    "sort_groups",
+]
 
 BLANKS = "blanks"
 """The attribute under which a bundle may keep how many inputs were missing."""
@@ -86,11 +95,21 @@ def show_blanks(scene: Scene) -> None:
         rows = rows_by_model[model]
         known = [name for name in _FIGURES if any(name in row.metrics for row in rows)] or ["auroc"]
         figure: str = st.selectbox("Figure", known, format_func=lambda name: _FIGURES[name].title, key="blank_figure")
-    st.html(render_forest(draw_groups(scene, rows, figure, model)))
+    shown, rare = divide_blanks(rows)
+    st.html(render_forest(draw_groups(scene, shown, figure, model)))
+    if rare:
+        st.html(f'<p class="mc-quiet">Blank too rarely to tell: {escape(", ".join(rare))}.</p>')
     st.html(
         '<p class="mc-quiet">Patients with blanks differ from the others in more than their blanks: a gap is a reason '
         "to look, not a cause.</p>"
     )
+
+
+def divide_blanks(rows: Sequence[Any]) -> tuple[list[Any], list[str]]:
+    """Return the rows worth drawing, and the fields of which one of the two groups is too small to be read."""
+    fields = dict.fromkeys(row.attribute for row in rows if row.attribute not in (BLANKS, blank_rows.BY_COUNT))
+    rare = [name for name in fields if any(row.too_few for row in rows if row.attribute == name)]
+    return [row for row in rows if row.attribute not in rare], rare
 
 
 def _find_blanks(scene: Scene) -> dict[str, Sequence[Any]]:

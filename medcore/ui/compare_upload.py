@@ -48,6 +48,7 @@ def render_counts(upload: Any) -> str:
     """Return how the rows ended, notes, reasons for withheld scores and the first rows with errors."""
     counts = upload.counts
     notes = "".join(f"<p>{escape(note)}</p>" for note in upload.notes)
+    withheld = [f"{item.n:,} × {item.text}" for item in upload.withheld if item.n]
     extra = (
         f'<p class="mc-quiet">Columns no model reads: {escape(", ".join(upload.extra))}.</p>' if upload.extra else ""
     )
@@ -55,7 +56,7 @@ def render_counts(upload: Any) -> str:
         f'<div class="mc-lead"><p><b>{escape(upload.name)}</b>: {counts.rows:,} rows. {counts.scored:,} scored, '
         f"{counts.caution:,} of them with caution; {counts.withheld:,} withheld; {counts.errors:,} could not be read. "
         f"The figures above are now those of these rows.</p>{notes}{extra}</div>"
-        f"{_render_list('Why scores were withheld', [f'{item.n:,} × {item.text}' for item in upload.withheld])}"
+        f"{_render_list('Why scores were withheld', withheld)}"
         f"{_render_list(_title_errors(counts.errors), [f'{item.row_id}: {item.text}' for item in upload.errors])}"
     )
 
