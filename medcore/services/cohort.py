@@ -25,14 +25,12 @@ from medcore.api import Model, load_from
 from medcore.conditions.catalog import find_condition
 from medcore.conditions.condition import Condition
 from medcore.config import Settings, read_settings
-from medcore.errors import ExplanationError, InputError, MedcoreError, StorageError, TableError, UnknownNameError
-from medcore.inference.eligibility import find_reasons
+from medcore.errors import ExplanationError, MedcoreError, StorageError, TableError, UnknownNameError
 from medcore.journal import Event, Journal, open_journal
-from medcore.records import FieldKind
-from medcore.records.reading import find_unit_question
 from medcore.records.tables import TableChunk, TableHeader, escape_formula, open_table
 from medcore.registry import Catalog
 from medcore.results import ModelFacts, Reason, Status
+from medcore.services.row_checks import judge_rows
 
 __all__ = [
     "Cohort",
@@ -103,7 +101,7 @@ class Cohort:
 
     def score_chunk(self, chunk: TableChunk, header: TableHeader, *, explain: bool = False) -> list[Row]:
         """Return one row of plain JSON types per patient of a chunk, in order."""
-        errors, reasons = self._judge(chunk, header)
+        errors, reasons = judge_rows(self.condition, chunk, header, self.model.risk_model.manifest.studied)
         asked = [i for i in range(len(chunk)) if i not in errors and i not in reasons]
         answers = self._ask(chunk, asked, explain=explain)
         rows = []
@@ -133,42 +131,6 @@ class Cohort:
                 app_version=__version__,
             )
         )
-
-    def _judge(
-        self, chunk: TableChunk, header: TableHeader
-    ) -> tuple[dict[int, Sequence[InputError]], dict[int, tuple[Reason, ...]]]:
-        """Return per position what makes a row unreadable, and what withholds its score unasked."""
-        errors: dict[int, Sequence[InputError]] = dict(chunk.errors)
-        reasons: dict[int, tuple[Reason, ...]] = {}
-        questions = self._find_unit_questions(chunk, header)
-        for i in np.flatnonzero(chunk.usable).tolist():
-            values = chunk.known(i)
-            contradictions = self.condition.cross_check(values).errors
-            found = (*find_reasons(self.condition, values), *questions.get(i, ()))
-            if contradictions:
-                errors[i] = contradictions
-            elif found:
-                reasons[i] = found
-        return errors, reasons
-
-    def _find_unit_questions(self, chunk: TableChunk, header: TableHeader) -> dict[int, tuple[Reason, ...]]:
-        """Values that are not seen in their unit but would be ordinary in another: the row is set aside.
-
-        A unit written in the header is the answer: nothing is asked of such a column.
-        """
-        found: dict[int, tuple[Reason, ...]] = {}
-        for j, item in enumerate(chunk.schema.fields):
-            studied = self.model.risk_model.manifest.studied.get(item.name) or item.plausible
-            asked = item.name in header.units and item.name not in header.named_units
-            if studied is None or item.kind is not FieldKind.NUMBER or not asked:
-                continue
-            column = chunk.values[:, j]
-            for i in np.flatnonzero((column < studied[0]) | (column > studied[1])).tolist():
-                question = find_unit_question(item, float(column[i]), None, (studied[0], studied[1]))
-                if question is not None:
-                    reason = Reason(code="unit_question", field=item.name, text=question.text)
-                    found[i] = (*found.get(i, ()), reason)
-        return found
 
     def _ask(self, chunk: TableChunk, asked: Sequence[int], *, explain: bool) -> dict[int, Row]:
         if not asked:

@@ -15,26 +15,11 @@ from medcore.records.tables import open_table
 from medcore.results import ModelFacts
 from medcore.services.cohort import Counts, open_cohort
 from medcore.services.film_cohort import find_labelled_films, open_film_cohort
+from medcore.services.labels import LABEL_COLUMN, parse_label
 
 __all__ = ["LABEL_COLUMN", "evaluate_file", "evaluate_films", "parse_label"]
 
-LABEL_COLUMN = "label"
 _SEED = 20
-_WORDS = {
-    "1": 1, "1.0": 1, "yes": 1, "true": 1, "positive": 1,
-    "0": 0, "0.0": 0, "no": 0, "false": 0, "negative": 0,
-}  # fmt: skip
-
-
-def parse_label(text: str) -> int | None:
-    """Return 1 (has the outcome), 0, or None where the text is neither.
-
-    Examples
-    --------
-    >>> parse_label("1"), parse_label("No"), parse_label("")
-    (1, 0, None)
-    """
-    return _WORDS.get(text.strip().lower())
 
 
 def evaluate_file(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from medcore.results import Explanation, MissingValueGain, Prediction, Reason, R
 if TYPE_CHECKING:
     from medcore.explain.rows import EffectRows, ShapRows, ShuffledRows
 
-__all__ = ["Gateway", "ModelAnswer", "RowScores"]
+__all__ = ["BundleCheck", "Gateway", "ModelAnswer", "RowScores"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,14 @@ class RowScores:
     """Calibrated probabilities of many patients, shape (n,)."""
 
     p: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleCheck:
+    """A bundle that was loaded and passed its self-test."""
+
+    model_id: str
+    sha256: str
 
 
 class Gateway(Protocol):
@@ -68,6 +77,9 @@ class Gateway(Protocol):
 
         ``sha256`` names the bundle that must answer; another one is an ``ArtifactError``.
         """
+
+    def check_bundle(self, folder: Path) -> BundleCheck:
+        """Load the table model in a folder beside the shelf and run its self-test; raises ``ArtifactError``."""
 
     def score_films(
         self, model_id: str, tensors: np.ndarray, reasons: Sequence[tuple[Reason, ...]]

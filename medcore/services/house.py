@@ -6,7 +6,7 @@ Also the one place from which the pages learn which clinical questions there are
 from __future__ import annotations
 
 import getpass
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from medcore.conditions.catalog import find_condition, find_film_condition, list_conditions, list_film_conditions
 from medcore.conditions.condition import Condition, Example
@@ -15,6 +15,7 @@ from medcore.config import Settings, read_settings
 from medcore.imaging.reader import FilmReader
 from medcore.journal import Journal
 from medcore.registry import Catalog, DefaultChoice
+from medcore.services.analysis_child import AnalysisProcess
 from medcore.services.gateway import Gateway
 from medcore.services.model_child import ChildGateway
 from medcore.services.worklist import FilmMemory, FilmSource
@@ -38,7 +39,8 @@ __all__ = [
 class House:
     """The process-wide parts a page hands to a service. Holds nothing about a patient.
 
-    ``film_memory`` is what all open films together may take; ``reader`` opens them in a helper process.
+    ``film_memory`` is what all open films together may take; ``reader`` opens them in a helper process;
+    ``analysis`` reads and measures uploaded tables in another, which starts at its first use.
     """
 
     settings: Settings
@@ -48,6 +50,7 @@ class House:
     reader: FilmSource
     film_memory: FilmMemory
     actor: str
+    analysis: AnalysisProcess = field(default_factory=AnalysisProcess)
 
 
 def build_house(settings: Settings | None = None) -> House:

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from medcore.errors import ArtifactError, InputError, IntegrityError, MedcoreError, UnknownNameError
 from medcore.results import Explanation, Prediction, Reason, Response, Saliency
-from medcore.services.gateway import ModelAnswer, RowScores
+from medcore.services.gateway import BundleCheck, ModelAnswer, RowScores
 from medcore.services.row_pipe import pack_arrays, read_result, unpack_rows, write_result
 from medcore.workers import Limits, Worker
 
@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 
 _Answer = TypeVar("_Answer")
 _ANSWER: TypeAdapter[ModelAnswer] = TypeAdapter(ModelAnswer)
+_CHECK: TypeAdapter[BundleCheck] = TypeAdapter(BundleCheck)
 _PREDICTION: TypeAdapter[Prediction] = TypeAdapter(Prediction)
 _EXPLANATION: TypeAdapter[Explanation] = TypeAdapter(Explanation)
 _RESPONSE: TypeAdapter[Response] = TypeAdapter(Response)
@@ -108,6 +109,15 @@ class LocalGateway:
         if sha256 and model.facts.sha256 != sha256:
             raise ArtifactError(f"{model_id} has been replaced in the meantime: start again", field="model")
         return RowScores(p=model.risk_model.probability(X))
+
+    def check_bundle(self, folder: Path | str) -> BundleCheck:
+        """Load a table model beside the shelf and run its self-test."""
+        from medcore.inference.risk_model import RiskModel
+        from medcore.registry.bundle import open_bundle
+
+        bundle = open_bundle(Path(folder))
+        RiskModel.load(bundle)
+        return BundleCheck(model_id=bundle.manifest.id, sha256=bundle.sha256)
 
     def score_films(
         self, model_id: str, tensors: np.ndarray, reasons: Sequence[tuple[Reason, ...]]
@@ -222,9 +232,9 @@ def make_handler(models_dir: str, threads: int = 0) -> Callable[[str, dict[str, 
 
 _FILM_OPERATIONS = frozenset({"explain_film", "score_films"})
 _ROW_OPERATIONS = frozenset({"explain_rows", "find_effect", "score_rows", "shuffle_field"})
-_OPERATIONS = frozenset({"assess", "predict", "refine", "respond"}) | _FILM_OPERATIONS | _ROW_OPERATIONS
+_OPERATIONS = frozenset({"assess", "check_bundle", "predict", "refine", "respond"}) | _FILM_OPERATIONS | _ROW_OPERATIONS
 
-_MOST_ROWS = 5_000
+_MOST_ROWS = 1_000
 
 
 def _pack_films(films: np.ndarray) -> tuple[list[int], list[bytes]]:
@@ -322,7 +332,7 @@ class ChildGateway:
         return _read(_RESPONSE, self._ask("respond", model_id=model_id, values=dict(values), field=field))
 
     def score_rows(self, model_id: str, X: np.ndarray, *, sha256: str = "") -> RowScores:
-        """Score many patients, some thousand in one request, so that a doctor's comes in between."""
+        """Score many patients, a thousand in one request, so that a doctor's comes in between."""
         parts = [
             self._ask_rows(
                 RowScores, "score_rows", {"X": X[start : start + _MOST_ROWS]}, model_id=model_id, sha256=sha256
@@ -330,6 +340,10 @@ class ChildGateway:
             for start in range(0, max(len(X), 1), _MOST_ROWS)
         ]
         return RowScores(p=np.concatenate(parts))
+
+    def check_bundle(self, folder: Path | str) -> BundleCheck:
+        """Load a table model beside the shelf and run its self-test."""
+        return _read(_CHECK, self._ask("check_bundle", folder=str(folder)))
 
     def score_films(
         self, model_id: str, tensors: np.ndarray, reasons: Sequence[tuple[Reason, ...]]

@@ -79,7 +79,7 @@ def close() -> None:
     with _lock:
         house = _house
         use(None)
-    for part in (house.gateway, house.reader, house.journal) if house else ():
+    for part in (house.gateway, house.reader, house.analysis, house.journal) if house else ():
         closer = getattr(part, "close", None)
         if closer is not None:
             closer()
