@@ -43,10 +43,10 @@ function toCutOff(ratio) {
 }
 
 // Limits of a / b for independent shares, from the limits of each (method of variance estimates recovery on the
-// log scale, Zou and Donner 2008).
+// log scale, Zou and Donner 2008). Where a share is zero the logarithm has no value: the outermost limits, cautiously.
 function ratioLimits(a, b) {
   const value = a[0] / b[0];
-  if (!(a[0] > 0) || !(b[0] > 0)) return [value, NaN, NaN];
+  if (!(a[0] > 0) || !(b[0] > 0)) return [value, a[1] / b[2], a[2] / b[1]];
   const down = Math.hypot(Math.log(a[0] / a[1]), Math.log(b[2] / b[0]));
   const up = Math.hypot(Math.log(a[2] / a[0]), Math.log(b[0] / b[1]));
   return [value, a[1] > 0 ? value * Math.exp(-down) : 0, b[1] > 0 ? value * Math.exp(up) : Infinity];
