@@ -207,7 +207,10 @@ def _watch(study: Study) -> None:
     if job is None or not job.running():
         st.rerun()
         return
-    st.progress(min(job.share, 1.0), text=f"{100 * job.share:.0f} % · {job.text}")
+    waiting = runtime.model_state() == "starting"
+    st.progress(
+        min(job.share, 1.0), text="The models are being loaded" if waiting else f"{100 * job.share:.0f} % · {job.text}"
+    )
     st.button("Cancel", key="explore_cancel", on_click=job.cancel)
 
 

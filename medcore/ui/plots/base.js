@@ -121,7 +121,7 @@ function fieldAxis(svg, field, left, right, bottom, hasBlank) {
     const width = (edge - left) / all.length, slanted = deep(field) > 0;
     all.forEach((code, i) => {
       const at = left + width * (i + 0.5);
-      const label = fit(field.choices[String(code)], slanted ? 96 : width - 4, 12.5);
+      const label = fit(field.choices[String(code)], slanted ? 80 : width - 4, 12.5);
       const place = slanted ? { transform: `rotate(-32 ${round(at + 6, 1)} ${bottom + 14})`, "text-anchor": "end" } : { "text-anchor": "middle" };
       const drawn = text(slanted ? at + 6 : at, bottom + (slanted ? 14 : 15), label, { ...place, fill: QUIET, "font-size": 12 });
       drawn.append(el("title", {}, field.choices[String(code)]));

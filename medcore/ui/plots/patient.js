@@ -13,7 +13,7 @@ function drawPatient(view) {
     least = Math.min(least, at);
     most = Math.max(most, at);
   }
-  const x = scale(Math.max(0, least - 1), Math.min(100, most + 1), labels, width - 44);
+  const x = scale(least - 1, most + 1, labels, width - 44);
   svg.append(el("line", { x1: x(data.base), x2: x(data.base), y1: top - 6, y2: bottom - height + 4, stroke: LINE, "stroke-dasharray": "3 3" }));
   svg.append(text(Math.max(labels + 30, Math.min(x(data.base), width - 60)), top - 10, `average ${percent(data.base)}`, { "text-anchor": "middle", fill: QUIET, "font-size": 12 }));
   at = data.base;
