@@ -32,6 +32,7 @@ from medcore.services.group_figures import measure_groups
 from medcore.services.house import House
 from medcore.services.measuring import MARGIN, check_prevalence, measure
 from medcore.services.prevalence import restate_risk
+from medcore.services.strengths import strengths
 from medcore.services.study_scores import MOST_MODELS, StudyScores, check_choice, read_scores
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "measure_milliseconds",
     "open_comparison",
     "read_scores",
+    "strengths",
     "subgroups",
 ]
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from medcore.evaluation.recalibration import recalibrate
+from medcore.evaluation.recalibration import Method, recalibrate
 from medcore.evaluation.subgroups import MIN_EVENTS, SubgroupRow
 from medcore.records import FieldKind, Schema
 from medcore.services.group_figures import measure_group
@@ -97,7 +97,7 @@ def measure_recalibrated(
     y: np.ndarray,
     p: np.ndarray,
     *,
-    method: str,
+    method: Method,
     patients: np.ndarray | None,
     prevalence: float | None,
 ) -> Measured:
@@ -121,7 +121,7 @@ def measure_recalibrated(
             y[rest],
             p[rest],
             method=method,
-            groups=None if patients is None else patients[rest],  # type: ignore[arg-type]
+            groups=None if patients is None else patients[rest],
         )
         honest[~rest] = line.apply(p[~rest])
     return measure(y, {"": honest}, patients=patients, prevalence=prevalence)

@@ -41,7 +41,8 @@ class Coded:
 
     def texts(self) -> np.ndarray:
         """Return the text of each row, shape (n,)."""
-        return np.asarray(self.words, dtype=str)[self.codes]
+        words: np.ndarray = np.asarray(self.words, dtype=str)
+        return np.asarray(words[self.codes])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
