@@ -138,7 +138,7 @@ _GENTLE = AugmentPlan(
     level=0.0,
 )
 _CNN_SCHEDULE = FilmSchedule(
-    phases=((224, 6),),
+    phases=((112, 6), (224, 3)),
     batch_size=32,
     learning_rate=1e-3,
     weight_decay=1e-3,
