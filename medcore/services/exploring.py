@@ -60,7 +60,9 @@ class Exploration:
 
 
 def explore(study: Study, gateway: Gateway, *, note: Note = lambda _share, _text: None) -> Exploration:
-    """Ask the model everything, in steps of about half a second so that other requests slip in between.
+    """Ask the model everything, in small steps so that other requests slip in between.
+
+    A step takes about half a second; one patient or one curve of an attention network takes one to three.
 
     ``note`` may raise to end the work.
 
