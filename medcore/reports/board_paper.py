@@ -24,8 +24,8 @@ from medcore.reports.paper_facts import BoardPaper, PaperFigure
 
 __all__ = ["draw_board_paper", "write_harm_ratio"]
 
-_WIDTH, _HEIGHT = A4
-_LEFT, _RIGHT, _FOOT = 42.0, A4[0] - 42.0, 40.0
+_WIDTH, _HEIGHT = float(A4[0]), float(A4[1])
+_LEFT, _RIGHT, _FOOT = 42.0, _WIDTH - 42.0, 40.0
 _SPAN = _RIGHT - _LEFT
 _MOST_GROUPS = 26
 _TALLEST = 300.0

@@ -66,7 +66,7 @@ def show_paper(scene: Scene) -> None:
     st.html(f'<p class="mc-quiet">{escape(words)} Move the cut-off above to change it.</p>')
 
 
-def show_methods() -> None:
+def show_methods(_scene: Scene) -> None:
     """Draw the meaning of each figure in a line, then the methods note."""
     rows = "".join(f'<tr><th scope="row"><b>{name}</b></th><td>{escape(text)}</td></tr>' for name, text in _SUMMARY)
     st.html(f'<table class="mc-table"><caption>In short</caption><tbody>{rows}</tbody></table>')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -218,7 +218,7 @@ def _find_gap(
     return known[0], known[-1]
 
 
-def _render_gap_table(scene: Scene, rows_by_model: dict[str, list[Any]], figure: str) -> str:
+def _render_gap_table(scene: Scene, rows_by_model: Mapping[str, Sequence[Any]], figure: str) -> str:
     """Return the largest gap of every model side by side."""
     if len(rows_by_model) < 2:
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from html import escape
 
 import streamlit as st
@@ -21,7 +22,7 @@ from medcore.ui.compare_upload import show_upload
 __all__ = ["TABS", "TAB_KEY", "show_tabs"]
 
 TAB_KEY = "compare_tab"
-TABS = {
+TABS: Mapping[str, Callable[[Scene], None]] = {
     "Differences": show_differences,
     "Subgroups": show_subgroups,
     "Folds": show_folds,
@@ -29,7 +30,7 @@ TABS = {
     "Same patient": show_patient,
     "Your data": show_upload,
     "Board paper": show_paper,
-    "Methods": lambda _scene: show_methods(),
+    "Methods": show_methods,
 }
 _LAST_KEY = "mc_compare_tab"
 

@@ -12,6 +12,7 @@ import streamlit as st
 from medcore.errors import MedcoreError
 from medcore.services import labelled, upload_questions
 from medcore.services.house import Condition
+from medcore.ui.compare_local import show_local
 from medcore.ui.compare_scene import LABELLED_KEY, Scene, show_sentence
 from medcore.ui.wording import as_sentence
 
@@ -111,10 +112,13 @@ def _score(scene: Scene, content: bytes, name: str) -> None:
 
 def _show_result(scene: Scene) -> None:
     upload = scene.upload
+    if upload is None:
+        return
     st.html(render_counts(upload))
     st.button("Close this file, back to the study", key="close_labelled", on_click=_close)
     if isinstance(scene.question, Condition):
         st.html(render_drift(scene.question, upload.drift))
+        show_local(scene, upload)
 
 
 def _close() -> None:

@@ -283,6 +283,28 @@ class TestYourData:
             if tab == "Folds":
                 assert "not divided into folds" in html
 
+    def test_a_copy_is_written_only_after_reason_and_confirmation(self, open_tab, upload, tmp_path):
+        from medcore.services.model_child import LocalGateway
+
+        test = open_tab("Your data", models=MODELS[:2], gateway=LocalGateway(RELEASED))
+        test.session_state["mc_labelled"] = upload
+        test.run()
+        assert not test.exception
+        html = read(test)
+        assert "As it is" in html
+        assert "gain in Brier score" in html
+        assert test.button(key="export_now").disabled
+        test.checkbox(key="export_sure").check().run()
+        assert test.button(key="export_now").disabled
+        test.text_input(key="export_reason").set_value("our lab differs").run()
+        assert not list(tmp_path.glob("bundles/*"))
+        test.button(key="export_now").click().run()
+        assert not test.exception
+        assert "Written" in read(test)
+        (folder,) = tmp_path.glob("bundles/*")
+        assert folder.name.endswith("-local-1")
+        assert not test.checkbox(key="export_sure").value
+
     def test_closing_goes_back_to_the_study(self, open_tab, upload):
         test = open_tab("Your data")
         test.session_state["mc_labelled"] = upload
