@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from functools import cache
 from html import escape
-from typing import Any
 
 import streamlit as st
 
@@ -27,7 +27,6 @@ __all__ = [
     "choose_prevalence",
     "compare",
     "explain_empty",
-    "find_study_rate",
     "find_upload",
     "read_prevalence",
     "show_curves",
@@ -75,10 +74,9 @@ def choose_models(house: House, condition: Condition | FilmCondition) -> tuple[s
     return tuple(chosen)
 
 
-def choose_prevalence(study: float | None) -> float | None:
+def choose_prevalence() -> float | None:
     """Draw the field for the local prevalence; return it as a fraction, None for the study's own or a wrong entry."""
-    hint = "study's own" if study is None else f"{100 * study:.3g} (study)"
-    text = st.text_input("Prevalence %", key=_PREVALENCE_KEY, placeholder=hint, autocomplete="off")
+    text = st.text_input("Prevalence %", key=_PREVALENCE_KEY, placeholder="as studied", autocomplete="off")
     try:
         return read_prevalence(text)
     except InputError as error:
@@ -142,8 +140,8 @@ def show_source(comparison: Comparison) -> None:
     """Say that the figures are those of the analyst's own rows, and offer the way back."""
     with st.container(key="own_rows", horizontal=True, vertical_alignment="center"):
         st.html(
-            f'<p class="mc-warn" role="status">Your own rows: {escape(comparison.source)}. The choice of models and the '
-            "prevalence above do not change them.</p>"
+            f'<p class="mc-warn" role="status">Your own rows: {escape(comparison.source)}. The choice of models and '
+            "the prevalence above do not change them.</p>"
         )
         st.button("Back to the study's patients", key="leave_rows", on_click=_leave_rows)
 
@@ -155,13 +153,14 @@ def _leave_rows() -> None:
 def show_curves(house: House, condition: Condition | FilmCondition, comparison: Comparison) -> Choice:
     """Draw cut-off, verdict, table and figures, and return the cut-off the reader has come to rest on."""
     signature = _sign(comparison)
-    kept: dict[str, dict[str, Any]] = st.session_state.setdefault(_PAYLOAD_KEY, {})
+    kept: dict[str, str] = st.session_state.setdefault(_PAYLOAD_KEY, {})
     if signature not in kept:
         kept.clear()
         kept[signature] = _pack(house, condition, comparison)
     chosen: dict[str, Choice] = st.session_state.setdefault(_CHOICE_KEY, {})
     choice = curves.show(
         kept[signature],
+        condition=condition.id,
         key=f"curves_{condition.id}",
         signature=signature,
         start=chosen.get(condition.id) or _find_start(house, comparison),
@@ -181,12 +180,6 @@ def show_times(house: House, comparison: Comparison) -> None:
 def _wait_for_times(house: House, comparison: Comparison) -> None:
     if not _stopwatch().start(house, comparison.models):
         st.rerun()
-
-
-def find_study_rate(house: House, condition: Condition | FilmCondition) -> float | None:
-    """Return the study's share with the outcome, for the hint in the field; None without a model."""
-    models = list_models(house.catalog, condition.id)
-    return models[0].base_rate if models else None
 
 
 def explain_empty(house: House, condition: Condition | FilmCondition) -> None:
@@ -310,18 +303,19 @@ def _sign(comparison: Comparison) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def _pack(house: House, condition: Condition | FilmCondition, comparison: Comparison) -> dict[str, Any]:
+def _pack(house: House, condition: Condition | FilmCondition, comparison: Comparison) -> str:
     models = list_models(house.catalog, condition.id)
     first = choose_first(models)
     known = [*first, *(facts.model_id for facts in models if facts.model_id not in first)]
     films = any(facts.kind.endswith("image") for facts in comparison.models)
-    return build_payload(
+    payload = build_payload(
         comparison,
         title=condition.title,
         noun="films" if films else "patients",
         styles=style_models([facts.model_id for facts in comparison.models], known),
         details={facts.model_id: _list_details(house, facts) for facts in comparison.models},
     )
+    return json.dumps(payload, separators=(",", ":"), allow_nan=False)
 
 
 def _list_details(house: House, facts: ModelFacts) -> list[tuple[str, str]]:

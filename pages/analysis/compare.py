@@ -11,7 +11,7 @@ house = guard.open_house()
 with st.container(key="bar", horizontal=True, vertical_alignment="center"):
     condition = header.choose_question()
     chosen = compare.choose_models(house, condition)
-    prevalence = compare.choose_prevalence(compare.find_study_rate(house, condition))
+    prevalence = compare.choose_prevalence()
 if not chosen:
     compare.explain_empty(house, condition)
     st.stop()

@@ -5,6 +5,7 @@ The server sends a comparison once and hears of a cut-off when it has rested for
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,8 +39,9 @@ def read_script() -> str:
 
 
 def show(
-    payload: Mapping[str, Any],
+    payload: str,
     *,
+    condition: str,
     key: str,
     signature: str,
     start: Choice,
@@ -50,7 +52,9 @@ def show(
     Parameters
     ----------
     payload
-        From :func:`medcore.figures.curve_payload.build_payload`.
+        From :func:`medcore.figures.curve_payload.build_payload`, as JSON; read when the signature changes.
+    condition
+        Id of the clinical question.
     key
         Names this component on the page and in the session.
     signature
@@ -60,15 +64,14 @@ def show(
     milliseconds
         Time to score one case by model id, which may become known later than the rest.
     """
-    condition = str(payload["condition"])
     sent = st.session_state.get(key)
     known = parse_choice(sent.get("choice") if sent is not None else None, condition) or start
     data = {
-        "payload": dict(payload),
+        "payload": payload,
         "signature": signature,
         "cut_off": known.cut_off,
         "use": known.use,
-        "milliseconds": dict(milliseconds or {}),
+        "milliseconds": json.dumps(dict(milliseconds or {})),
     }
     answer = _declare(st.components.v2.component)(key=key, data=data, on_choice_change=lambda: None, height="content")
     return parse_choice(answer.get("choice"), condition) or start

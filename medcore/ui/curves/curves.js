@@ -36,12 +36,13 @@ class Curves {
       this.signature = data.signature;
       this.begin(data);
     }
-    this.setTimes(data.milliseconds);
+    this.setTimes(JSON.parse(data.milliseconds));
   }
 
   begin(data) {
-    const before = this.page && this.page.condition === data.payload.condition ? this.page.cuts[this.k] : null;
-    this.page = openPage(data.payload);
+    const payload = JSON.parse(data.payload);
+    const before = this.page && this.page.condition === payload.condition ? this.page.cuts[this.k] : null;
+    this.page = openPage(payload);
     this.use = (before !== null && this.use) || data.use;
     this.k = nearestIndex(this.page.cuts, before ?? data.cut_off);
     this.focus = this.page.models.some((model) => model.id === this.focus) ? this.focus : this.page.models[0].id;
@@ -131,7 +132,7 @@ class Curves {
     this.put(line, x >= figure.x.min && x <= figure.x.max, { x1: figure.sx(x), x2: figure.sx(x) });
     if (!which) {
       this.put(figure.beyond, x > figure.x.max, {});
-      if (x > figure.x.max) figure.beyond.textContent = `cut-off ${percent(x)} →`;
+      if (x > figure.x.max) figure.beyond.textContent = `cut-off ${cutText(x)} →`;
     }
     for (const model of this.page.models) {
       const point = k === null ? null : figure.place(model, k);
@@ -162,7 +163,7 @@ class Curves {
     };
     for (const model of figure.only ? [figure.only] : this.page.models) add(model.name, figure.tell(model, k), model.color);
     for (const [name, text] of figure.extra?.(k) ?? []) add(name, text);
-    this.tip.replaceChildren(node("b", "", `cut-off ${percent(this.page.cuts[k])} · ${figure.head}`), table);
+    this.tip.replaceChildren(node("b", "", `cut-off ${cutText(this.page.cuts[k])} · ${figure.head}`), table);
     const section = this.find(".curves").getBoundingClientRect();
     const [x, y] = [event.clientX - section.left, event.clientY - section.top];
     const wide = this.tip.offsetWidth;
@@ -212,12 +213,12 @@ class Curves {
     const readings = new Map(page.models.map((model) => [model.id, readAt(model, k, page.prevalence)]));
     const cut = page.cuts[k];
     this.slider.value = k;
-    this.slider.setAttribute("aria-valuetext", `cut-off ${percent(cut)}: ${sayRatio(cut, use)}`);
+    this.slider.setAttribute("aria-valuetext", `cut-off ${cutText(cut)}: ${sayRatio(cut, use)}`);
     if (this.root.activeElement !== this.ratio) this.ratio.value = ratioText(cut);
     this.find(".before").textContent = use === "rule out" ? "I accept missing 1 case to spare" : "I accept";
     const alarms = `false alarm${ratioText(cut) === "1" ? "" : "s"} for 1 case found`;
     this.find(".after").textContent = use === "rule out" ? "healthy ones a work-up" : alarms;
-    this.find(".cut").textContent = percent(cut);
+    this.find(".cut").textContent = cutText(cut);
     for (const radio of this.root.querySelectorAll("[name=use]")) radio.checked = radio.value === use;
     this.board.follow(readings);
     this.writeVerdict(readings);

@@ -11,6 +11,11 @@ function percent(share, digits = null) {
   return `${value.toFixed(places)}${UNIT}`;
 }
 
+// A cut-off, exact to a tenth of a per cent.
+function cutText(cut) {
+  return `${Math.round(cut * 1000) / 10}${UNIT}`;
+}
+
 function whole(count) {
   return Number.isFinite(count) ? String(Math.round(count)) : DASH;
 }
@@ -53,7 +58,7 @@ function countWhole(at, prevalence) {
 
 function sayLead(model, at, use, prevalence, noun) {
   const count = countWhole(at, prevalence);
-  const cut = percent(at.cutOff);
+  const cut = cutText(at.cutOff);
   if (use === "rule out") {
     return `Below ${cut}, ${model.name} spares ${count.spared} of ${count.well} healthy per 1,000 ${noun} a work-up ` +
       `and misses ${count.missed} of ${count.ill} cases.`;
