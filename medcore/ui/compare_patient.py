@@ -197,6 +197,5 @@ def _versions(scene: Scene) -> tuple[str, ...]:
 
 
 def _inputs(question: Condition | FilmCondition) -> tuple[Field, ...]:
-    if isinstance(question, FilmCondition):
-        return ()
-    return tuple(item for item in question.schema.inputs if item.in_form)
+    """Return every field the models read, also those that no form asks for: a made-up patient may have them."""
+    return () if isinstance(question, FilmCondition) else question.schema.inputs

@@ -11,11 +11,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from medcore.registry import Catalog
-from medcore.results import Status
+from medcore.results import Explanation, Status
 from medcore.services import labelled
 from medcore.services.comparing import compare_bundles, differences, folds, subgroups
+from medcore.services.same_patient import PatientView, list_made_up, read_values
 from medcore.ui import compare_tabs, runtime
 from medcore.ui.compare_differences import describe_differences, draw_differences, draw_folds
+from medcore.ui.compare_patient import render_patient
 from medcore.ui.compare_scene import Scene
 from medcore.ui.compare_subgroups import describe_gaps, divide_blanks, draw_groups, sort_groups
 
@@ -24,6 +26,7 @@ MODELS = ("diabetes-logistic", "diabetes-forest", "diabetes-svm")
 SCRIPT = """
 import streamlit as st
 from medcore.services.comparing import compare_bundles
+from medcore.services.same_patient import PatientView, list_made_up, read_values
 from medcore.ui import compare_tabs, runtime
 
 house = runtime.open_house()
@@ -205,6 +208,32 @@ class TestSamePatient:
         assert len(gateway.calls) == len(MODELS)
         test.number_input(key="same_patient_number").set_value(7).run()
         assert "Estimated risk" not in read(test)
+
+    def test_fields_that_no_form_asks_for_are_named_too(self, open_tab):
+        open_tab("Same patient", "mortality_180d", ("mortality_180d-logistic", "mortality_180d-svm"))
+        scene = Scene(
+            house=runtime.open_house(),
+            comparison=compare_bundles(Catalog(RELEASED), "mortality_180d", ("mortality_180d-logistic",)),
+            cut_off=0.4,
+            use="find cases",
+        )
+        condition = scene.question
+        hidden = [item for item in condition.schema.inputs if not item.in_form]
+        assert hidden
+        values = next(p.values for p in list_made_up(scene.house.catalog, "mortality_180d-logistic") if p.number == 2)
+        contributions = {item.name: 0.01 * k for k, item in enumerate(hidden, start=1)}
+        explanation = Explanation(
+            base=0.4,
+            contributions=contributions,
+            standard_error={},
+            p_calibrated=0.4 + sum(contributions.values()),
+            n_coalitions=8,
+        )
+        view = PatientView(facts=scene.models[0], explanation=explanation)
+        html = render_patient(scene, read_values(condition, values), [view])
+        for item in hidden:
+            assert item.label in html
+            assert f">{item.name}<" not in html
 
     def test_withheld_models_show_their_reason_and_no_number(self, open_tab):
         test = open_tab("Same patient", gateway=fake_models.FakeGateway(status=Status.WITHHELD))
