@@ -181,7 +181,7 @@ def thin(x: np.ndarray, y: np.ndarray, *limits: np.ndarray) -> np.ndarray:
     weights = np.array([1.0, *([0.25] * len(limits))])
     tolerance = _TOLERANCE
     while True:
-        kept = known[_keep_corners(x[known], heights, weights, tolerance)]
+        kept: np.ndarray = known[_keep_corners(x[known], heights, weights, tolerance)]
         if kept.size <= _MOST_POINTS:
             return kept
         tolerance *= 1.6
