@@ -87,6 +87,15 @@ def test_a_typed_ratio_sets_the_cut_off_and_a_wrong_one_is_answered(page):
     assert "80\u00a0%" in page.locator(".cut").inner_text()
 
 
+def test_found_and_missed_add_up_to_the_cases_in_the_sentence(page):
+    page.locator(".ratio").fill("15")
+    page.locator(".ratio").press("Enter")
+    cases = int(re.search(r"of (\d+) cases", page.locator(".lead").inner_text())[1])
+    for row in page.locator(".board tbody tr:not(.rest)").all():
+        found, missed = (int(row.locator("td").nth(k).evaluate("cell => cell.firstChild.data")) for k in (4, 5))
+        assert found + missed == cases
+
+
 def test_hovering_one_figure_marks_all_and_a_click_moves_the_cut_off(page):
     box = page.locator(".first svg").first.bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 100)

@@ -149,7 +149,11 @@ class Board {
   follow(readings) {
     for (const [id, at] of readings) {
       const { follow, restCells } = this.rows.get(id);
-      for (const [name, , write] of FOLLOW) fillCell(follow[name], ...write(at[name]));
+      const count = countWhole(at, this.page.prevalence);
+      for (const [name, , write] of FOLLOW) {
+        const [value, limits] = write(at[name]);
+        fillCell(follow[name], name in count ? String(count[name]) : value, limits);
+      }
       for (const [name, , write] of REST_FOLLOW) {
         const [value, lo, hi] = at[name];
         fillCell(restCells[name], write(value), range(lo, hi, (part) => write(part)));
