@@ -265,7 +265,7 @@ _FIELDS: tuple[Field, ...] = (
         unit_aliases=("%", "percent", "fraction"),
         possible=(0.21, 100),
         decimals=2,
-        loinc="3150-6",
+        loinc="3150-0",
         help="A fraction (0.21-1) or per cent (21-100). Litres a minute are not converted.",
         paste_names=("fio2", "inspired oxygen"),
     ),

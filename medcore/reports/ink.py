@@ -12,7 +12,21 @@ from reportlab.lib.utils import simpleSplit
 
 from medcore.figures.forest import choose_ticks
 
-__all__ = ["ACCENT", "BOLD", "GREY", "INK", "LINE", "PLAIN", "QUIET", "SOFT", "STYLES", "WARM", "Axes", "Pen"]
+__all__ = [
+    "ACCENT",
+    "BOLD",
+    "GREY",
+    "INK",
+    "LINE",
+    "PLAIN",
+    "QUIET",
+    "SOFT",
+    "STYLES",
+    "WARM",
+    "Axes",
+    "Pen",
+    "can_print",
+]
 
 INK, QUIET, GREY, LINE, SOFT = "#1A2433", "#566173", "#8B96A5", "#C3CBD6", "#E9EDF2"
 ACCENT, WARM = "#0B5CAD", "#B4500B"
@@ -33,6 +47,11 @@ _LEADING = 1.25
 def _clean(text: str) -> str:
     """Replace what the standard fonts cannot show."""
     return "".join(char if char in _BEYOND_LATIN or _is_western(char) else "?" for char in text)
+
+
+def can_print(text: str) -> bool:
+    """Whether the paper's fonts show every character of a text."""
+    return _clean(text) == text
 
 
 def _is_western(char: str) -> bool:
