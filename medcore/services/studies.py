@@ -123,7 +123,7 @@ class FieldShape:
             field=self.field,
             n=self.n,
             n_blank=self.n_blank,
-            values=values.astype(np.int64).astype(str) if self.is_choice else values,
+            values=np.array([f"{value:g}" for value in self.values]) if self.is_choice else values,
             shares=np.array(self.shares),
             is_choice=self.is_choice,
         )

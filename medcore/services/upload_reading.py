@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from medcore.services.group_figures import measure_groups
 from medcore.services.labels import LABEL_COLUMN, parse_label
 from medcore.services.measuring import Measured, measure
 from medcore.services.row_checks import judge_rows
+from medcore.services.studies import FieldShape, find_study
 from medcore.services.upload_figures import divide_rows, measure_blanks, measure_recalibrated
 from medcore.services.upload_parts import (
     Coded,
@@ -57,7 +58,10 @@ class Desk:
     def answer_open(self, payload: Mapping[str, Any], blobs: list[bytes]) -> UploadHeader:
         """Look at a table's first line."""
         bundles = [open_bundle(Path(path)) for path in payload["bundles"].values()]
-        upload = Upload(blobs[0], find_condition(payload["condition"]), bundles, int(payload["most_rows"]))
+        condition = find_condition(payload["condition"])
+        study = find_study(Path(next(iter(payload["bundles"].values()))).parent, condition.id)
+        studied = () if study is None else study.fields
+        upload = Upload(blobs[0], condition, bundles, int(payload["most_rows"]), studied)
         token = secrets.token_hex(8)
         self._uploads[token] = upload
         while len(self._uploads) > _MOST_UPLOADS:
@@ -112,8 +116,16 @@ class Desk:
 class Upload:
     """One table while it is read. Rows with a label and a score are kept as arrays; texts of other columns as codes."""
 
-    def __init__(self, content: bytes, condition: Condition, bundles: list[SealedBundle], most_rows: int) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        condition: Condition,
+        bundles: list[SealedBundle],
+        most_rows: int,
+        studied: Sequence[FieldShape] = (),
+    ) -> None:
         self._condition = condition
+        self._studied = studied
         self._bundle = bundles[0]
         self._limits = TableLimits(max_rows=most_rows, chunk_rows=_BATCH_ROWS)
         self._applicability = _distinct(
@@ -275,12 +287,14 @@ class Upload:
         )
 
     def _find_drift(self, X: np.ndarray) -> tuple[FieldDrift, ...]:
+        """Compare the rows with the patients studied, or with made-up ones where no study lies beside the models."""
         items = self._condition.schema.inputs
         made_up = self._bundle.read_arrays("cohort.npz")["X"]
         reference = {
             item.name: summarise_field(item.name, made_up[:, j], is_choice=item.kind is FieldKind.CHOICE)
             for j, item in enumerate(items)
         }
+        reference |= {shape.field: shape.summary() for shape in self._studied}
         return drift_table(reference, {item.name: X[:, j] for j, item in enumerate(items)})
 
     def _nothing_to_measure(self) -> InputError:

@@ -78,7 +78,7 @@ class TestUpload:
 
     def test_nothing_is_stored(self, house, tmp_path):
         score_upload(house, write_table(), "mine.csv", "diabetes", IDS[:1])
-        assert {path.name.split("-")[0] for path in tmp_path.rglob("*") if path.is_file()} == {"journal.sqlite3"}
+        assert {path.name.split(".")[0] for path in tmp_path.rglob("*") if path.is_file()} == {"journal"}
 
     def test_progress_rises_to_the_end(self, house):
         told = []
