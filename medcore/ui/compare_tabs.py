@@ -16,6 +16,7 @@ from medcore.ui.compare_differences import show_differences, show_folds
 from medcore.ui.compare_paper import show_methods, show_paper
 from medcore.ui.compare_patient import show_patient
 from medcore.ui.compare_scene import LABELLED_KEY, Scene
+from medcore.ui.compare_strengths import show_strengths
 from medcore.ui.compare_subgroups import show_blanks, show_subgroups
 from medcore.ui.compare_upload import show_upload
 
@@ -26,6 +27,7 @@ TABS: Mapping[str, Callable[[Scene], None]] = {
     "Differences": show_differences,
     "Subgroups": show_subgroups,
     "Folds": show_folds,
+    "Good at": show_strengths,
     "Blanks": show_blanks,
     "Same patient": show_patient,
     "Your data": show_upload,

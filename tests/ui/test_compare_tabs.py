@@ -267,6 +267,18 @@ class TestBoardPaper:
         assert not test.get("download_button")
 
 
+def test_each_model_is_marked_with_the_figure_behind_the_word(open_tab):
+    from medcore.services.model_child import LocalGateway
+
+    html = read(open_tab("Good at", models=MODELS[:2], gateway=LocalGateway(RELEASED)))
+    assert html.count("AUROC 0.") == 2
+    assert html.count(" MB</small>") == 2
+    assert html.count(" ms a case</small>") == 2
+    assert html.count(" s a patient</small>") == 2
+    assert "over the folds</small>" in html
+    assert "not measured" not in html
+
+
 def test_methods_stand_in_full(open_tab):
     test = open_tab("Methods")
     assert any("The scoreboard" in item.value for item in test.markdown)
