@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import streamlit
-from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 from streamlit.runtime.pages_manager import PagesManager
 
+from medcore.access.http import MEGABYTE, RequestGuard, RequestLimits, SecurityHeaders
 from medcore.ui import runtime
 
-__all__ = ["MIDDLEWARE", "ROUTES", "SecurityHeaders", "build_csp", "lifespan"]
+__all__ = ["MIDDLEWARE", "ROUTES", "add_headers", "build_csp", "guard_requests", "lifespan"]
 
 MODEL_START_DELAY_S = 0.5
 """Long enough for the port to be open, so that the first page does not compete with the start of the models."""
@@ -34,6 +34,7 @@ MODEL_START_DELAY_S = 0.5
 READER_START_DELAY_S = 10.0
 """The first page is drawn by then; the X-ray page starts the film reader at once when it is opened before."""
 
+_LOOPBACK = ("127.0.0.1", "localhost")
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -68,34 +69,24 @@ def _read_shell() -> str:
     return (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
 
 
-class SecurityHeaders:
-    """Adds the security headers to every HTTP response."""
+def add_headers(app: ASGIApp) -> SecurityHeaders:
+    """Wrap ``app`` in the security headers, with the policy for Streamlit's own shell."""
+    return SecurityHeaders(app, csp=build_csp(_read_shell()))
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._headers = {
-            "Content-Security-Policy": build_csp(_read_shell()),
-            "X-Content-Type-Options": "nosniff",
-            "X-Frame-Options": "DENY",
-            "Referrer-Policy": "no-referrer",
-            "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-            "Cross-Origin-Opener-Policy": "same-origin",
-        }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, with the headers added to the start of its response."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+def guard_requests(app: ASGIApp) -> RequestGuard:
+    """Wrap ``app`` in the checks of host, size and time.
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers[name] = value
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
+    Streamlit itself checks ``server.allowedHosts`` for the websocket only; here it counts for every request.
+    """
+    upload_bytes = (
+        int(streamlit.get_option("server.maxUploadSize")) + 1
+    ) * MEGABYTE  # one for the form around the file
+    return RequestGuard(
+        app,
+        allowed_hosts=streamlit.get_option("server.allowedHosts") or _LOOPBACK,
+        limits=RequestLimits(upload_bytes=upload_bytes),
+    )
 
 
 async def answer_health(_request: Request) -> JSONResponse:
@@ -129,4 +120,4 @@ async def _start_helpers_soon() -> None:
 
 
 ROUTES = [Route("/healthz", answer_health, methods=["GET"])]
-MIDDLEWARE = [Middleware(SecurityHeaders)]
+MIDDLEWARE = [Middleware(add_headers), Middleware(guard_requests)]

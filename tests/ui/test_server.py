@@ -25,7 +25,7 @@ def run_apart(work):
         return pool.submit(asyncio.run, work).result()
 
 
-def ask(app, path="/"):
+def ask(app, path="/", host=b"127.0.0.1:8501"):
     """Send one GET and return (status, headers, body)."""
     sent = []
 
@@ -36,7 +36,14 @@ def ask(app, path="/"):
         async def send(message):
             sent.append(message)
 
-        scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b"", "root_path": ""}
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "headers": [(b"host", host)],
+            "query_string": b"",
+            "root_path": "",
+        }
         await app({**scope, "scheme": "http", "server": ("127.0.0.1", 80), "http_version": "1.1"}, receive, send)
 
     run_apart(run())
@@ -58,6 +65,13 @@ def test_every_answer_carries_the_security_headers(house):
         assert headers["x-frame-options"] == "DENY"
         assert headers["referrer-policy"] == "no-referrer"
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
+
+
+def test_a_request_for_another_host_is_refused_with_the_headers(house):
+    status, headers, body = ask(make_app(), "/", host=b"evil.example")
+    assert status == 403
+    assert b"does not answer under that name" in body
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
 
 
 def test_policy_allows_inline_scripts_by_hash_only():
