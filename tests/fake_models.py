@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 from medcore.config import read_settings
-from medcore.errors import UnknownNameError
+from medcore.errors import InputError, UnknownNameError
 from medcore.journal import Journal
 from medcore.records import FieldKind
 from medcore.results import (
@@ -146,6 +146,9 @@ class FakeGateway:
 
     def predict(self, model_id, values):
         return self.assess(model_id, values).prediction
+
+    def score_films(self, model_id, tensors, reasons):
+        raise InputError(f"{model_id} answers about a patient's values, not about films", field="model")
 
     def respond(self, model_id, values, field):
         condition = find_condition(model_id.rsplit("-", 1)[0])
