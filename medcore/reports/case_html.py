@@ -9,7 +9,7 @@ from html import escape
 from itertools import groupby
 
 from medcore.reports import case_words as words
-from medcore.reports.case_file import NOTICE, STATES, CaseBars, CaseFile, CaseInput, CasePicture
+from medcore.reports.case_file import NOTICE, STATES, CaseFile, CaseInput, CasePicture
 
 __all__ = ["write_case_html"]
 
@@ -52,7 +52,7 @@ def write_case_html(case: CaseFile) -> str:
         A complete HTML document, about 10 kB plus its pictures.
     """
     parts = [
-        f'<p class="quiet">Medcore · case file · {_say(case.made_at)}{_say(_site(case))}</p>',
+        f'<p class="quiet">Medcore · case file · {_say(words.write_time(case.made_at))}{_say(_beside(case))}</p>',
         f"<h1>{_say(case.title)}</h1>",
         f'<p class="who"><bdi>{_say(words.write_patient_line(case))}</bdi></p>',
         _list(case.notices, "quiet"),
@@ -84,8 +84,9 @@ def _bold(text: str) -> str:
     return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", _say(text))
 
 
-def _site(case: CaseFile) -> str:
-    return f" · {case.site}" if case.site else ""
+def _beside(case: CaseFile) -> str:
+    assessed = f" · assessed {words.write_time(case.assessed_at)}" if case.assessed_at else ""
+    return f"{assessed} · {case.site}" if case.site else assessed
 
 
 def _section(title: str, body: str) -> str:
@@ -110,10 +111,8 @@ def _write_result(case: CaseFile) -> str:
     ]
     if risk.p is not None:
         kind = f"{100 * risk.level:g} % {risk.interval_kind}"
-        parts.append(
-            f'<p class="number">{escape(words.write_percent(risk.p))} '
-            f"<small>range {escape(words.write_range(risk))} ({_say(kind)})</small></p>"
-        )
+        number = f"{escape(words.write_percent(risk.p))} <small>range {escape(words.write_range(risk))}</small>"
+        parts.append(f'<p class="number">{number}</p><p class="quiet">{_say(kind)}</p>')
     parts.append(f"<p>{_bold(risk.sentence)}</p>" if risk.sentence else "")
     parts.append(f'<p class="warn">{_say(risk.caution)}</p>' if risk.caution else "")
     parts += [f"<p>Please check: {_say(question)}</p>" for question in risk.questions]
@@ -151,11 +150,7 @@ def _write_bars(case: CaseFile) -> str:
         rows.append(_write_bar(f"{bars.n_others} others", "together", bars.others, scale, ""))
     head = '<thead><tr><th scope="col">Field</th><th scope="col">Value</th><th scope="col">lowers | raises</th>'
     table = f'<table>{head}<th scope="col" class="right">points</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
-    return _section(f"{title} ({_whole(bars)})", f'{table}<p class="quiet">{escape(_BARS_CAPTION)}</p>')
-
-
-def _whole(bars: CaseBars) -> str:
-    return f"from {bars.base:.0f} % to {bars.estimate:.0f} %"
+    return _section(f"{title} ({words.write_moved(bars)})", f'{table}<p class="quiet">{escape(_BARS_CAPTION)}</p>')
 
 
 def _write_bar(label: str, value: str, points: float, scale: float, note: str) -> str:
@@ -187,10 +182,8 @@ def _write_input(item: CaseInput) -> str:
 
 
 def _write_model(case: CaseFile) -> str:
-    if case.model is None:
-        return _section("Model", "<p>No model is installed for this question.</p>")
     rows = "".join(
         f"<dt>{_say(name)}</dt><dd>{f'<code>{_say(text)}</code>' if name == 'SHA-256' else _say(text)}</dd>"
-        for name, text in words.write_model_lines(case.model)
+        for name, text in words.write_model_lines(case)
     )
     return _section("Model facts", f"<dl>{rows}</dl>")

@@ -24,8 +24,9 @@ __all__ = ["draw_case_pdf"]
 _WIDTH, _HEIGHT = A4
 _LEFT, _RIGHT, _FOOT = 42.0, A4[0] - 42.0, 46.0
 _SPAN = _RIGHT - _LEFT
-_TOP = _HEIGHT - 60.0
+_TOP = _HEIGHT - 52.0
 _LEADING = 1.25
+_HALF = (_SPAN - 20) / 2
 _CUT = "Some text was too long for the page and is cut with an ellipsis; the HTML and JSON hold all of it."
 _FONTS = "Some characters cannot be printed and stand as ?; the HTML and JSON hold them exact."
 _BARS_CAPTION = "These are patterns in the study, not causes. Changing a value need not change the outcome."
@@ -92,7 +93,9 @@ class _Sheet:
         pen, case = self.pen, self.case
         of = f" of {self.n_pages}" if self.n_pages else ""
         pen.text(_LEFT, _HEIGHT - 40, "Medcore · case file", size=8, color=QUIET)
-        pen.text_right(_RIGHT, _HEIGHT - 40, f"{case.made_at} · page {self.page}{of}", size=8, color=QUIET)
+        pen.text_right(
+            _RIGHT, _HEIGHT - 40, f"{words.write_time(case.made_at)} · page {self.page}{of}", size=8, color=QUIET
+        )
         if self.page > 1:
             who = _break_long_words(words.write_patient_line(case), BOLD, 8.5, _SPAN)
             self.y = self.pen.paragraph(_LEFT, _HEIGHT - 44, who, _SPAN, size=8.5, font=BOLD, most=1) - 4
@@ -140,7 +143,9 @@ def _draw_head(sheet: _Sheet, case: CaseFile) -> None:
     sheet.fit(_LEFT + 10, sheet.y - 2, who, _SPAN - 20, size=10, font=BOLD, most=3)
     sheet.y -= height + 2
     beside = " · ".join(
-        part for part in (f"Assessed {case.assessed_at}" if case.assessed_at else "", case.site) if part
+        part
+        for part in (f"Assessed {words.write_time(case.assessed_at)}" if case.assessed_at else "", case.site)
+        if part
     )
     if beside:
         sheet.text(beside, size=8, color=QUIET, most=1)
@@ -152,7 +157,7 @@ def _draw_result(sheet: _Sheet, case: CaseFile) -> None:
     risk = case.risk
     lines = _list_result(risk)
     width = _SPAN - 20
-    height = 24.0 + (34.0 if risk.p is not None else 0.0)
+    height = 27.0 + (36.0 if risk.p is not None else 0.0)
     height += sum(min(6, len(_split(text, font, 9, width))) * 9 * _LEADING + 3 for text, font, _ in lines)
     sheet.y -= 8
     sheet.need(height)
@@ -168,9 +173,10 @@ def _draw_result(sheet: _Sheet, case: CaseFile) -> None:
         number = words.write_percent(risk.p)
         pen.text(_LEFT + 10, y - 24, number, size=26, font=BOLD)
         x = _LEFT + 20 + pen.canvas.stringWidth(number, BOLD, 26)
-        kind = f"range {words.write_range(risk)} ({100 * risk.level:g} % {risk.interval_kind})"
-        sheet.fit(x, y - 11, kind, _RIGHT - x - 8, size=9.5, most=2)
-        y -= 34
+        pen.text(x, y - 14, f"range {words.write_range(risk)}", size=11, font=BOLD)
+        kind = f"{100 * risk.level:g} % {risk.interval_kind}"
+        sheet.fit(x, y - 16, kind, _RIGHT - x - 8, size=7.5, color=QUIET, most=1)
+        y -= 36
     for text, font, color in lines:
         y = sheet.fit(_LEFT + 10, y, text, width, size=9, font=font, color=color, most=6) - 3
     sheet.y = top - height - 2
@@ -232,7 +238,7 @@ def _draw_bars(sheet: _Sheet, case: CaseFile) -> None:
     rows = [(bar.label, bar.value, bar.points, bar.note) for bar in bars.bars]
     if bars.n_others:
         rows.append((f"{bars.n_others} others", "together", bars.others, ""))
-    sheet.heading(f"{title} (from {bars.base:.0f} % to {bars.estimate:.0f} %)", keep=14.0 * len(rows) + 14)
+    sheet.heading(f"{title} ({words.write_moved(bars)})", keep=14.0 * len(rows) + 14)
     scale = max([2.0, *(abs(points) for _, _, points, _ in rows)])
     for label, value, points, note in rows:
         _draw_bar(sheet, label, value, points, scale)
@@ -247,8 +253,8 @@ def _draw_bar(sheet: _Sheet, label: str, value: str, points: float, scale: float
     sheet.y -= 13
     pen, y = sheet.pen, sheet.y
     middle, half = _LEFT + 380.0, 90.0
-    sheet.fit(_LEFT, y + 11.25, label, 150, most=1)
-    sheet.fit(_LEFT + 155, y + 11.25, value, 125, size=9, color=QUIET, most=1)
+    sheet.fit(_LEFT, y + 11.25, label, 165, most=1)
+    sheet.fit(_LEFT + 170, y + 11.25, value, 115, size=9, color=QUIET, most=1)
     width = half * abs(points) / scale
     if width >= 0.3:
         x = middle if points >= 0 else middle - width
@@ -283,28 +289,55 @@ def _draw_inputs(sheet: _Sheet, case: CaseFile) -> None:
 def _draw_group(sheet: _Sheet, group: str, items: Sequence[CaseInput]) -> None:
     sheet.need(28)
     sheet.text(group, size=8, color=QUIET, most=1)
-    half = (_SPAN - 20) / 2
-    for start in range(0, len(items), 2):
-        sheet.need(12)
-        for place, item in enumerate(items[start : start + 2]):
-            x = _LEFT + place * (half + 20)
-            sheet.fit(x, sheet.y, item.label, half * 0.54, size=8.5, most=1)
-            font = BOLD if item.mark else PLAIN
-            sheet.fit(x + half * 0.56, sheet.y, item.text, half * 0.44, size=8.5, font=font, most=1)
-        sheet.y -= 11.5
+    row: list[CaseInput] = []
+    for item in items:
+        wide = not _fits_half(item)
+        if row and (wide or len(row) == 2):
+            _draw_row(sheet, row)
+            row = []
+        row.append(item)
+        if wide:
+            _draw_row(sheet, row)
+            row = []
+    if row:
+        _draw_row(sheet, row)
+
+
+def _fits_half(item: CaseInput) -> bool:
+    label, text = words.show_text(item.label), words.show_text(item.text)
+    return stringWidth(label, PLAIN, 8.5) < 0.54 * _HALF and stringWidth(text, BOLD, 8.5) < 0.44 * _HALF
+
+
+def _draw_row(sheet: _Sheet, row: Sequence[CaseInput]) -> None:
+    """Write one field that needs the whole width, or up to two beside each other."""
+    sheet.need(12)
+    width = _HALF if _fits_half(row[0]) else _SPAN
+    near = 0.56 * _HALF / _SPAN
+    fits_near = stringWidth(words.show_text(row[0].label), PLAIN, 8.5) < (near - 0.02) * _SPAN
+    split = 0.56 if width == _HALF else near if fits_near else 0.42
+    lowest = sheet.y
+    for place, item in enumerate(row):
+        x = _LEFT + place * (_HALF + 20)
+        font = BOLD if item.mark else PLAIN
+        ends = (
+            sheet.fit(x, sheet.y, item.label, width * (split - 0.02), size=8.5, most=2),
+            sheet.fit(x + width * split, sheet.y, item.text, width * (0.98 - split), size=8.5, font=font, most=4),
+        )
+        lowest = min(lowest, *ends)
+    sheet.y = lowest - 1
 
 
 def _draw_model(sheet: _Sheet, case: CaseFile) -> None:
-    sheet.heading("Model facts")
-    if case.model is None:
-        sheet.text("No model is installed for this question.")
-        return
-    for name, text in words.write_model_lines(case.model):
-        sheet.text(f"{name}: {text}", size=8, most=5)
-        sheet.y -= 1.5
+    """Write the model facts, on one page if they go on one."""
+    lines = [f"{name}: {text}" for name, text in words.write_model_lines(case)]
     if case.not_assessed:
-        sheet.text(f"Not assessed by the model: {', '.join(case.not_assessed)}.", size=8, most=4)
-    sheet.text(f"Outcome: {case.outcome}.", size=8, most=3)
+        lines.append(f"Not assessed by the model: {', '.join(case.not_assessed)}.")
+    lines.append(f"Outcome: {case.outcome}.")
+    height = sum(min(6, len(_split(line, PLAIN, 8, _SPAN))) * 8 * _LEADING + 1.5 for line in lines)
+    sheet.heading("Model facts", keep=min(height, 300.0))
+    for line in lines:
+        sheet.text(line, size=8, most=6)
+        sheet.y -= 1.5
 
 
 def _draw_remarks(sheet: _Sheet, case: CaseFile) -> None:

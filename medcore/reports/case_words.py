@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 
-from medcore.reports.case_file import CaseFile, CaseFilm, CaseModel, CaseRisk
+from medcore.reports.case_file import CaseBars, CaseFile, CaseFilm, CaseRisk
 from medcore.results import whole_percent
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "write_film_line",
     "write_hash_line",
     "write_model_lines",
+    "write_moved",
     "write_patient_line",
     "write_percent",
     "write_point",
@@ -21,6 +23,7 @@ __all__ = [
     "write_range",
     "write_reader_lines",
     "write_state_line",
+    "write_time",
 ]
 
 _METRIC_NAMES = {
@@ -49,6 +52,18 @@ def show_text(text: str) -> str:
     True
     """
     return text.translate(_SHOWN)
+
+
+def write_time(text: str) -> str:
+    """Write an ISO time in UTC for people; anything else as it is.
+
+    Examples
+    --------
+    >>> write_time("2026-01-02T03:04:05Z"), write_time("2026")
+    ('2026-01-02 03:04 UTC', '2026')
+    """
+    found = re.fullmatch(r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}):\d{2}Z", text)
+    return f"{found[1]} {found[2]} UTC" if found else text
 
 
 def write_percent(p: float) -> str:
@@ -87,6 +102,11 @@ def write_patient_line(case: CaseFile) -> str:
 def write_state_line(risk: CaseRisk) -> str:
     """Write how complete the form was; empty for a film."""
     return f"{risk.n_known} of {risk.n_fields} fields entered" if risk.n_fields else ""
+
+
+def write_moved(bars: CaseBars) -> str:
+    """Write from where to where the bars lead: ``"from 37 % to > 99 %"``."""
+    return f"from {write_percent(bars.base / 100)} to {write_percent(bars.estimate / 100)}"
 
 
 def write_point(case: CaseFile) -> str:
@@ -144,13 +164,18 @@ def write_reader_lines(case: CaseFile) -> tuple[str, ...]:
     return tuple(show_text(line) for line in lines if line)
 
 
-def write_model_lines(model: CaseModel) -> tuple[tuple[str, str], ...]:
+def write_model_lines(case: CaseFile) -> tuple[tuple[str, str], ...]:
     """Write the model facts as (name, text), the hash last."""
+    model = case.model
+    if model is None:
+        return (("Model", "none is installed for this question"),)
+    people = "films" if case.kind == "image" else "patients"
+    made = f", made {model.created}" if model.created else ""
     rate = "" if model.base_rate is None else f"; {write_percent(model.base_rate)} of them had the outcome"
-    n = f"{model.n_train:,} patients or films{rate}" if model.n_train else ""
+    n = f"{model.n_train:,} {people}{rate}" if model.n_train else ""
     figures = "; ".join(_write_metric(*metric) for metric in model.metrics if metric[0] in _METRIC_NAMES)
     facts = (
-        ("Model", f"{model.title} ({model.model_id}), version {model.version}, made {model.created}"),
+        ("Model", f"{model.title} ({model.model_id}), version {model.version}{made}"),
         ("Learnt from", "; ".join(part for part in (model.source, n) if part)),
         ("Performance there", f"{figures} (95 % intervals)" if figures else ""),
         ("Not for", model.not_for),
@@ -163,7 +188,9 @@ def write_model_lines(model: CaseModel) -> tuple[tuple[str, str], ...]:
 def write_hash_line(case: CaseFile) -> str:
     """Write what this file was made by, when, and its content hash."""
     record = f" · record {case.record}" if case.record else ""
-    return show_text(f"Medcore {case.app_version} · made {case.made_at}{record} · content {case.content_hash}")
+    return show_text(
+        f"Medcore {case.app_version} · made {write_time(case.made_at)}{record} · content {case.content_hash}"
+    )
 
 
 def _write_metric(name: str, value: float, lo: float, hi: float) -> str:
@@ -171,5 +198,10 @@ def _write_metric(name: str, value: float, lo: float, hi: float) -> str:
     if not math.isfinite(value):
         return f"{title} not known"
     if not (math.isfinite(lo) and math.isfinite(hi)):
-        return f"{title} {value:.3f}"
-    return f"{title} {value:.3f} ({lo:.3f} to {hi:.3f})"
+        return f"{title} {_write_figure(value)}"
+    return f"{title} {_write_figure(value)} ({_write_figure(lo)} to {_write_figure(hi)})"
+
+
+def _write_figure(value: float) -> str:
+    text = f"{abs(value):.3f}"
+    return f"−{text}" if value < 0 and float(text) else text
