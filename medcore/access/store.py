@@ -87,7 +87,7 @@ class SqliteStore:
                 yield
                 connection.execute("COMMIT")
             except BaseException:
-                if connection.in_transaction:
+                if self._connection is connection and connection.in_transaction:  # else it is closed, and undone
                     connection.execute("ROLLBACK")
                 raise
 
@@ -101,7 +101,9 @@ class SqliteStore:
         return tuple(map(_to_account, self._ask(f"SELECT {_ACCOUNT} FROM accounts ORDER BY name, id")))  # noqa: S608
 
     def find_account(self, source: Source, key: str) -> Account | None:
-        """Return the account with that key, or None."""
+        """Return the account with that key, or None; a key that is no text (half a character) is nobody's."""
+        if not key.isascii() and key.encode(errors="ignore").decode() != key:
+            return None
         rows = self._ask(f"SELECT {_ACCOUNT} FROM accounts WHERE source = ? AND key = ?", source.value, key)  # noqa: S608
         return _to_account(rows[0]) if rows else None
 
