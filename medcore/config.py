@@ -76,6 +76,30 @@ SETTINGS: tuple[Setting, ...] = (
         default="2000",
         help="most memory that the open films of all readers together may take, megabytes",
     ),
+    Setting(
+        name="journal_url",
+        env="MEDCORE_JOURNAL_URL",
+        default="",
+        help="PostgreSQL database for the journal, `postgresql://user@host/name`; empty = an encrypted file",
+    ),
+    Setting(
+        name="master_key",
+        env="MEDCORE_MASTER_KEY",
+        default="",
+        help="master key of the journal, 64 hexadecimal digits; empty = the system's keyring, else a file",
+    ),
+    Setting(
+        name="key_store",
+        env="MEDCORE_KEY_STORE",
+        default="auto",
+        help="where a new master key is kept: `auto` = the system's keyring if there is one, else `file`",
+    ),
+    Setting(
+        name="demo",
+        env="MEDCORE_DEMO",
+        default="off",
+        help="`on` opens a demo without sign-in: made-up patients only, in a data folder of its own",
+    ),
 )
 
 
@@ -91,6 +115,10 @@ class Settings:
     prevalence: Mapping[str, float] = field(default_factory=dict)
     triage_order: bool = False
     film_memory_mb: int = 2000
+    journal_url: str = field(default="", repr=False)
+    master_key: str = field(default="", repr=False)
+    key_store: str = "auto"
+    demo: bool = False
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -111,7 +139,11 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         threads=int(_parse_number("threads", raw["threads"], lowest=0.0)),
         prevalence=_parse_prevalence(raw["prevalence"]),
         triage_order=_parse_switch("triage_order", raw["triage_order"]),
+        demo=_parse_switch("demo", raw["demo"]),
         film_memory_mb=int(_parse_number("film_memory_mb", raw["film_memory_mb"], lowest=1.0)),
+        journal_url=raw["journal_url"],
+        master_key=raw["master_key"],
+        key_store=_parse_choice("key_store", raw["key_store"], ("auto", "file")),
     )
 
 
@@ -152,3 +184,10 @@ def _parse_switch(name: str, text: str) -> bool:
     if text.strip().lower() not in ("on", "off"):
         raise ConfigError(f"setting {name} is {text!r}, expected on or off", field=name, value=text)
     return text.strip().lower() == "on"
+
+
+def _parse_choice(name: str, text: str, choices: tuple[str, ...]) -> str:
+    if text not in choices:
+        expected = " or ".join(choices)
+        raise ConfigError(f"setting {name} is {text!r}, expected {expected}", field=name, value=text)
+    return text

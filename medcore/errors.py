@@ -11,6 +11,7 @@
     │   │   ├── UnknownChoiceError
     │   │   ├── MissingFieldError
     │   │   └── ConflictError      two fields contradict each other
+    │   ├── EditConflictError      somebody else changed the stored thing first
     │   ├── TableError             a file of records cannot be read at all
     │   ├── UnreadFilmError        the model's answer was asked for before the reader's own
     │   ├── AccountError           an account cannot be made or changed like that
@@ -30,6 +31,7 @@
     │   ├── WorkerDiedError
     │   └── BusyError              the queue is full: try again
     ├── StorageError               the journal could not be read or written
+    │   └── KeysError              its keys are missing, damaged or not these
     ├── ConfigError                a setting has an impossible value
     ├── SignInError                nobody was signed in
     │   └── LockedOutError         too many wrong attempts: wait
@@ -52,12 +54,14 @@ __all__ = [
     "BusyError",
     "ConfigError",
     "ConflictError",
+    "EditConflictError",
     "ExplanationError",
     "FieldError",
     "ImageError",
     "ImageSizeError",
     "InputError",
     "IntegrityError",
+    "KeysError",
     "LockedOutError",
     "ManifestError",
     "MedcoreError",
@@ -151,6 +155,10 @@ class ConflictError(FieldError):
     """Two fields contradict each other."""
 
 
+class EditConflictError(InputError):
+    """Somebody else changed the stored thing since it was read; nothing was overwritten."""
+
+
 class TableError(InputError):
     """A file of records cannot be read at all."""
 
@@ -225,6 +233,10 @@ class BusyError(WorkerError):
 
 class StorageError(MedcoreError):
     """The journal could not be read or written."""
+
+
+class KeysError(StorageError):
+    """The journal's keys are missing, damaged, or do not belong to it."""
 
 
 class ConfigError(MedcoreError):

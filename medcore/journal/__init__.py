@@ -1,5 +1,30 @@
-"""What was done, by whom and with which model: an append-only record without patient values."""
+"""What was done, by whom and with which model: a signed record, and the encrypted cases that were saved."""
 
-from medcore.journal.journal import Event, Journal, open_journal
+from medcore.journal.event import Event
+from medcore.journal.journal import Journal, open_journal
+from medcore.journal.stored import (
+    Draft,
+    NewAssessment,
+    NewVerdict,
+    OperatingPoint,
+    Patient,
+    SavedAssessment,
+    SavedImage,
+    SavedVerdict,
+    Who,
+)
 
-__all__ = ["Event", "Journal", "open_journal"]
+__all__ = [
+    "Draft",
+    "Event",
+    "Journal",
+    "NewAssessment",
+    "NewVerdict",
+    "OperatingPoint",
+    "Patient",
+    "SavedAssessment",
+    "SavedImage",
+    "SavedVerdict",
+    "Who",
+    "open_journal",
+]

@@ -1,9 +1,9 @@
-"""The journal: one append-only SQLite table of events, without inputs and without results' numbers.
+"""The journal of one installation: events in a signed chain, and the cases that were saved.
 
 Services write the event first and show the result afterwards. Every failure to write is a
-:class:`~medcore.errors.StorageError`, and then the action is refused. Rows cannot be changed or
-removed through SQL: triggers abort it. Inputs are kept as a keyed hash only, with a key drawn
-once per installation, so that the same patient typed twice can be recognised here and nowhere else.
+:class:`~medcore.errors.StorageError`, and then the action is refused. Inputs of an event are kept as
+a keyed hash only, with a key drawn once per installation, so that the same patient typed twice can be
+recognised here and nowhere else.
 """
 
 from __future__ import annotations
@@ -11,87 +11,37 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
-import os
-import secrets
-import sqlite3
+import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from medcore.errors import StorageError
+from medcore.config import Settings, read_settings
+from medcore.errors import MedcoreError, StorageError
+from medcore.journal.event import Event
+from medcore.journal.folder import Folder
+from medcore.journal.head import advance, check_head
 
-__all__ = ["Event", "Journal", "open_journal"]
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
-_FILE_NAME = "journal.sqlite3"
-_APPLICATION_ID = 0x4D454443  # "MEDC"
-_FORMAT = 1
-_SALT_BYTES = 32
-_BUSY_PAUSE_S = 0.01
-_COLUMNS = (
-    "at_utc",
-    "actor",
-    "action",
-    "outcome",
-    "condition",
-    "model_id",
-    "sha256",
-    "input_hash",
-    "n_records",
-    "app_version",
-)
-_CREATE = """
-CREATE TABLE events (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    at_utc TEXT NOT NULL,
-    actor TEXT NOT NULL CHECK (actor <> ''),
-    action TEXT NOT NULL CHECK (action <> ''),
-    outcome TEXT NOT NULL CHECK (outcome <> ''),
-    condition TEXT NOT NULL,
-    model_id TEXT NOT NULL,
-    sha256 TEXT NOT NULL,
-    input_hash TEXT NOT NULL,
-    n_records INTEGER NOT NULL,
-    app_version TEXT NOT NULL
-);
-CREATE TABLE installation (salt BLOB NOT NULL);
-CREATE TRIGGER events_no_update BEFORE UPDATE ON events
-    BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-CREATE TRIGGER events_no_delete BEFORE DELETE ON events
-    BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-CREATE TRIGGER events_no_replace BEFORE INSERT ON events WHEN NEW.id IN (SELECT id FROM events)
-    BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-CREATE TRIGGER installation_no_update BEFORE UPDATE ON installation
-    BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-CREATE TRIGGER installation_no_delete BEFORE DELETE ON installation
-    BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-"""
+    from medcore.journal.assessments import Assessments
+    from medcore.journal.audit import Audit
+    from medcore.journal.drafts import Drafts
+    from medcore.journal.images import Images
+    from medcore.journal.opening import Opened
+    from medcore.journal.operating_points import OperatingPoints
+    from medcore.journal.patients import Patients
+    from medcore.journal.pen import Pen
+    from medcore.journal.ring import Ring
+    from medcore.journal.verdicts import Verdicts
 
+__all__ = ["Journal", "open_journal"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One thing that was done.
-
-    ``action`` and ``outcome`` are short stable words (``predict``, ``scored``); ``actor`` is
-    ``local:<user>`` for commands and the page's user otherwise; ``input_hash`` is a fingerprint of the
-    input, never the input itself, and is stored keyed (HMAC-SHA256), so that the stored text differs.
-    ``n_records`` counts the patients concerned.
-    ``at`` (UTC) and ``id`` are given by the journal.
-    """
-
-    actor: str
-    action: str
-    outcome: str
-    condition: str = ""
-    model_id: str = ""
-    sha256: str = ""
-    input_hash: str = ""
-    n_records: int = 1
-    app_version: str = ""
-    at: datetime | None = None
-    id: int | None = None
+_log = logging.getLogger(__name__)
 
 
 def _read_clock() -> datetime:
@@ -104,12 +54,14 @@ class Journal:
     Parameters
     ----------
     folder : Path
-        The data folder of the settings; created (mode 0700) together with the file (mode 0600) on
+        The data folder of the settings; created (mode 0700) together with the files (mode 0600) on
         first use, not before.
     clock : callable, optional
         Gives the time of an event, in UTC.
     busy_s : float, optional
-        How long to wait for another program that holds the file, seconds.
+        How long to wait for another program that writes, seconds.
+    settings : Settings, optional
+        Where the master key and the database are; default: read from the environment.
 
     Examples
     --------
@@ -119,14 +71,23 @@ class Journal:
     1
     """
 
-    def __init__(self, folder: Path, *, clock: Callable[[], datetime] = _read_clock, busy_s: float = 5.0) -> None:
-        self.path = Path(folder) / _FILE_NAME
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Callable[[], datetime] = _read_clock,
+        busy_s: float = 5.0,
+        settings: Settings | None = None,
+    ) -> None:
+        self.folder = Folder(Path(folder))
+        self.path = self.folder.database
         self._clock = clock
         self._busy_s = busy_s
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._identity: tuple[int, int] | None = None
-        self._salt = b""
+        self._settings = settings
+        self._lock = threading.RLock()
+        self._opened: Opened | None = None
+        self._recovery_key: str | None = None
+        self._pragmas: tuple[str, ...] = ()
 
     def record(self, event: Event) -> int:
         """Write one event durably and return its number.
@@ -136,35 +97,94 @@ class Journal:
         StorageError
             It could not be written; the action must be refused.
         """
-        event = replace(event, at=event.at or self._clock())
-        names = ", ".join(_COLUMNS)
-        marks = ", ".join("?" * len(_COLUMNS))
-        with self._locked() as connection:
-            self._check_same_file()
-            event = replace(event, input_hash=self._key(event.input_hash))
-            cursor = connection.execute(f"INSERT INTO events ({names}) VALUES ({marks})", _to_row(event))  # noqa: S608 - own names
-            assert cursor.lastrowid is not None
-            return cursor.lastrowid
+        with self.writing() as pen:
+            return pen.record(replace(event, input_hash=self._key(event.input_hash)))
 
-    def events(self, limit: int = 100) -> tuple[Event, ...]:
-        """Return the newest ``limit`` events, newest first.
+    def events(self, limit: int = 100, *, patient: str | None = None, before: int | None = None) -> tuple[Event, ...]:
+        """Return the newest ``limit`` events, newest first; of one pseudonym, or older than a number.
 
         Raises
         ------
         StorageError
             The journal cannot be read.
         """
-        names = ", ".join(("id", *_COLUMNS))
-        with self._locked() as connection:
-            rows = connection.execute(f"SELECT {names} FROM events ORDER BY id DESC LIMIT ?", (limit,)).fetchall()  # noqa: S608 - own names
-        return tuple(_from_row(row) for row in rows)
+        with self.reading() as (connection, _):
+            from medcore.journal import chain
+
+            return chain.read_events(connection, limit=limit, patient=patient, before=before)
+
+    @property
+    def audit(self) -> Audit:
+        """Checking and exporting the chain."""
+        from medcore.journal.audit import Audit
+
+        return Audit(self)
+
+    @property
+    def patients(self) -> Patients:
+        """Patients under pseudonyms."""
+        from medcore.journal.patients import Patients
+
+        return Patients(self)
+
+    @property
+    def assessments(self) -> Assessments:
+        """Saved results."""
+        from medcore.journal.assessments import Assessments
+
+        return Assessments(self)
+
+    @property
+    def images(self) -> Images:
+        """Saved images."""
+        from medcore.journal.images import Images
+
+        return Images(self)
+
+    @property
+    def verdicts(self) -> Verdicts:
+        """What readers thought before and after the model's answer."""
+        from medcore.journal.verdicts import Verdicts
+
+        return Verdicts(self)
+
+    @property
+    def operating_points(self) -> OperatingPoints:
+        """Cut-offs, each locked to one model bundle."""
+        from medcore.journal.operating_points import OperatingPoints
+
+        return OperatingPoints(self)
+
+    @property
+    def drafts(self) -> Drafts:
+        """Forms that are not finished."""
+        from medcore.journal.drafts import Drafts
+
+        return Drafts(self)
+
+    def open(self) -> None:
+        """Open the journal now rather than at the first use; creates it if there is none.
+
+        Raises
+        ------
+        StorageError
+            It cannot be used. Its kind :class:`~medcore.errors.KeysError`: because of the keys.
+        """
+        with self._translating():
+            self._open()
+
+    def take_recovery_key(self) -> str | None:
+        """Return the recovery key if this object created the journal; only the first call does."""
+        with self._lock:
+            key, self._recovery_key = self._recovery_key, None
+            return key
 
     def close(self) -> None:
-        """Close the file; the next use opens it again."""
+        """Close the files; the next use opens them again."""
         with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = None
+            if self._opened is not None:
+                self._opened.close()
+            self._opened = None
 
     def __enter__(self) -> Journal:
         return self
@@ -173,41 +193,91 @@ class Journal:
         self.close()
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                if self._connection is None:
-                    self._connection = self._open()
-                yield self._connection
-            except sqlite3.Error as error:
-                raise StorageError(_explain(error)) from error
-            except OSError as error:
-                raise StorageError(f"The journal cannot be written ({error.strerror}). Nothing was done.") from error
+    def writing(self) -> Iterator[Pen]:
+        """Run one transaction; the head file follows once it is on disk. For the rooms of the journal.
 
-    def _open(self) -> sqlite3.Connection:
-        _create_private(self.path)
-        connection = sqlite3.connect(self.path, timeout=self._busy_s, isolation_level=None, check_same_thread=False)
-        try:
-            connection.execute("PRAGMA synchronous = FULL")
-            _prepare(connection)
-            _use_write_ahead_log(connection, self._busy_s)
-            (self._salt,) = connection.execute("SELECT salt FROM installation").fetchone()
-        except BaseException:
-            connection.close()
-            raise
-        self._identity = _identify(self.path)
-        return connection
+        Raises
+        ------
+        StorageError
+            Nothing was written.
+        """
+        with self._lock, self._translating():
+            opened = self._open()
+            self._check_same_file(opened)
+            from medcore.journal import chain, engine
+            from medcore.journal.pen import Pen
+
+            with engine.writing(opened.engine) as connection:
+                last = chain.newest(connection, opened.keys.installation)
+                check_head(self.folder, opened.keys.ring, last)
+                pen = Pen(connection, opened.keys.ring, self._clock(), last)
+                yield pen
+            try:
+                advance(self.folder, opened.keys.ring, pen.last)
+            except OSError as error:  # what was done is on disk; the head may lag
+                _log.error("journal.head could not be written: %s", error.strerror)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[tuple[Connection, Ring]]:
+        """Run one transaction that only reads. For the rooms of the journal."""
+        with self._translating():
+            with self._lock:
+                opened = self._open()
+            from medcore.journal import engine
+
+            with engine.reading(opened.engine) as connection:
+                yield connection, opened.keys.ring
+
+    def opened(self) -> Opened:
+        """Return the open parts. For the rooms of the journal."""
+        with self._lock, self._translating():
+            return self._open()
+
+    def now(self) -> datetime:
+        """Return the time by this journal's clock."""
+        return self._clock()
+
+    def _open(self) -> Opened:
+        with self._lock:
+            if self._opened is None:
+                from medcore.journal.opening import open_parts
+
+                settings = self._settings or read_settings()
+                self._opened, recovery_key = open_parts(
+                    self.folder, settings, busy_s=self._busy_s, pragmas=self._pragmas
+                )
+                self._recovery_key = recovery_key or self._recovery_key
+            return self._opened
 
     def _key(self, fingerprint: str) -> str:
-        return hmac.new(self._salt, fingerprint.encode(), hashlib.sha256).hexdigest() if fingerprint else ""
+        if not fingerprint:
+            return ""
+        return hmac.new(self._open().salt, fingerprint.encode(), hashlib.sha256).hexdigest()
 
-    def _check_same_file(self) -> None:
+    def _check_same_file(self, opened: Opened) -> None:
         """Refuse to write into a file that was removed or replaced under us: the event would be lost."""
-        if not self.path.exists() or _identify(self.path) != self._identity:
-            assert self._connection is not None
-            self._connection.close()
-            self._connection = None
+        if not opened.is_same_file():
+            self.close()
             raise StorageError("The journal's file was removed or replaced while in use. Nothing was done.")
+
+    @contextlib.contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except MedcoreError:
+            raise
+        except OSError as error:
+            raise StorageError(f"The journal cannot be written ({error.strerror}). Nothing was done.") from error
+        except UnicodeEncodeError as error:
+            raise StorageError("The journal cannot store this text: it holds half a character.") from error
+        except Exception as error:
+            from sqlalchemy.exc import SQLAlchemyError
+
+            if not isinstance(error, SQLAlchemyError):
+                raise
+            from medcore.journal.engine import explain
+
+            raise explain(error) from error
 
 
 def open_journal(folder: Path) -> Journal:
@@ -219,98 +289,9 @@ def open_journal(folder: Path) -> Journal:
         It cannot.
     """
     journal = Journal(folder)
-    journal.events(1)
-    return journal
-
-
-def _create_private(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        return
-    if path.stat().st_mode & 0o077:
-        path.chmod(0o600)
-
-
-def _identify(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_dev, status.st_ino
-
-
-def _prepare(connection: sqlite3.Connection) -> None:
-    """Create the tables in an empty file; refuse any file that is not a journal of this format."""
-    connection.execute("BEGIN IMMEDIATE")
     try:
-        (found,) = connection.execute("PRAGMA application_id").fetchone()
-        (number,) = connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if not tables and not found:
-            for statement in _statements(_CREATE):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {_FORMAT}")
-            connection.execute("INSERT INTO installation VALUES (?)", (secrets.token_bytes(_SALT_BYTES),))
-        elif found != _APPLICATION_ID:
-            raise StorageError("The journal's file is a database of another program. Move it away or set MEDCORE_DATA.")
-        elif number != _FORMAT:
-            raise StorageError(
-                f"The journal has format {number}, this version of medcore reads {_FORMAT}. Update medcore."
-            )
-        connection.execute("COMMIT")
+        journal.events(1)
     except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        journal.close()
         raise
-
-
-def _use_write_ahead_log(connection: sqlite3.Connection, busy_s: float) -> None:
-    """Switch the file's mode; here SQLite does not wait by itself for another program that opens it just now."""
-    end = time.monotonic() + busy_s
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                raise
-            time.sleep(_BUSY_PAUSE_S)
-
-
-def _statements(script: str) -> Iterator[str]:
-    """Split a script into statements, so that they stay inside one transaction (``executescript`` commits)."""
-    statement = ""
-    for line in script.splitlines():
-        statement += line + "\n"
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
-def _to_row(event: Event) -> tuple[object, ...]:
-    assert event.at is not None
-    at_utc = event.at.astimezone(UTC).isoformat(timespec="milliseconds")
-    return (at_utc, *(getattr(event, name) for name in _COLUMNS[1:]))
-
-
-def _from_row(row: tuple[object, ...]) -> Event:
-    number, at_utc, *rest = row
-    named = dict(zip(_COLUMNS[1:], rest, strict=True))
-    return Event(id=number, at=datetime.fromisoformat(str(at_utc)), **named)  # type: ignore[arg-type]
-
-
-def _explain(error: sqlite3.Error) -> str:
-    name = str(getattr(error, "sqlite_errorname", "") or "")
-    for prefix, text in (
-        ("SQLITE_BUSY", "The journal is locked by another program"),
-        ("SQLITE_LOCKED", "The journal is locked by another program"),
-        ("SQLITE_READONLY", "The journal is read-only"),
-        ("SQLITE_FULL", "The disk or the journal is full"),
-        ("SQLITE_NOTADB", "The journal's file is not a journal"),
-        ("SQLITE_CORRUPT", "The journal's file is damaged"),
-        ("SQLITE_CANTOPEN", "The journal's file cannot be opened"),
-        ("SQLITE_IOERR", "The journal's disk failed"),
-        ("SQLITE_CONSTRAINT_TRIGGER", "The journal is append-only"),
-    ):
-        if name.startswith(prefix):
-            return f"{text}. Nothing was done."
-    return f"The journal could not be used ({name or type(error).__name__}). Nothing was done."
+    return journal

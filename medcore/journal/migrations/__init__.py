@@ -1,0 +1,1 @@
+"""Steps that create the tables and bring older ones up to date."""

@@ -1,0 +1,116 @@
+"""One writing transaction: what is stored, and the events that say so, together or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from medcore.errors import InputError, KeysError
+from medcore.journal import chain
+from medcore.journal.event import Event
+from medcore.journal.head import Head
+from medcore.journal.ring import Ring
+from medcore.journal.schema import PatientRow
+from medcore.journal.sealing import open_sealed, seal
+from medcore.journal.stored import Who
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+__all__ = ["Pen", "digest_row", "erased", "find_patient_key", "open_json", "parse_time", "seal_json", "spell_time"]
+
+
+@dataclass(slots=True)
+class Pen:
+    """A connection in a writing transaction, the keys, the time, and the end of the chain so far."""
+
+    connection: Connection
+    ring: Ring
+    now: datetime
+    last: Head
+
+    @property
+    def now_utc(self) -> str:
+        """The time of this transaction, as it is stored."""
+        return spell_time(self.now)
+
+    def record(self, event: Event, digest: str = "") -> int:
+        """Append one event and return its number."""
+        self.last = chain.append(self.connection, self.ring, self.last, replace(event, at=event.at or self.now), digest)
+        return self.last.number
+
+    def note(self, by: Who, action: str, outcome: str, *, digest: str = "", **parts: Any) -> int:
+        """Append the event of a stored thing."""
+        event = Event(actor=by.actor, role=by.role, session=by.session, action=action, outcome=outcome, **parts)
+        return self.record(event, digest)
+
+
+def spell_time(at: datetime) -> str:
+    """Return a time as it is stored: UTC, milliseconds."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def parse_time(text: str) -> datetime:
+    """Read a stored time."""
+    return datetime.fromisoformat(text)
+
+
+def find_patient_key(connection: Connection, ring: Ring, pseudonym: str | None) -> bytes | None:
+    """Return the key that a patient's things are sealed with; None for things of no patient.
+
+    Raises
+    ------
+    InputError
+        There is no such patient.
+    KeysError
+        The patient was erased.
+    """
+    if pseudonym is None:
+        return None
+    row = connection.execute(select(PatientRow.patient_key).where(PatientRow.pseudonym == pseudonym)).first()
+    if row is None:
+        raise InputError(f"There is no patient {pseudonym} here.", field="pseudonym", value=pseudonym)
+    if row[0] is None:
+        raise erased(pseudonym)
+    return ring.open(row[0], f"patient_key:{pseudonym}")
+
+
+def erased(pseudonym: str) -> KeysError:
+    """Return the error for a patient whose data is gone for good."""
+    return KeysError(f"The data of patient {pseudonym} was erased and cannot be read any more.", field="pseudonym")
+
+
+def seal_json(ring: Ring, patient_key: bytes | None, content: Mapping[str, object], purpose: str) -> bytes:
+    """Seal JSON with the patient's key, or with the journal's where there is no patient.
+
+    Raises
+    ------
+    InputError
+        A value is no JSON value, or not a finite number.
+    """
+    try:
+        plain = json.dumps(content, separators=(",", ":"), allow_nan=False).encode("ascii")
+    except (TypeError, ValueError) as error:
+        raise InputError(f"What is to be saved cannot be written down ({type(error).__name__}).") from error
+    return ring.seal(plain, purpose) if patient_key is None else seal(patient_key, plain, purpose)
+
+
+def open_json(ring: Ring, patient_key: bytes | None, sealed: bytes, purpose: str) -> dict[str, Any]:
+    """Open what :func:`seal_json` sealed."""
+    plain = ring.open(sealed, purpose) if patient_key is None else open_sealed(patient_key, sealed, purpose)
+    return dict(json.loads(plain))
+
+
+def digest_row(values: Mapping[str, object]) -> str:
+    """Return the hash of a stored row that its event signs (hex SHA-256); bytes count as their own hash."""
+    plain = {
+        name: hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else value for name, value in values.items()
+    }
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

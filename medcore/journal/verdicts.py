@@ -1,0 +1,137 @@
+"""What readers thought before and after the model's answer: added, never changed; a change of mind is a new one."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select
+
+from medcore.errors import InputError
+from medcore.journal.pen import digest_row, find_patient_key, open_json, parse_time, seal_json, spell_time
+from medcore.journal.schema import AssessmentRow, PatientRow, VerdictRow
+from medcore.journal.stored import NewVerdict, SavedVerdict, Who
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from medcore.journal.journal import Journal
+    from medcore.journal.ring import Ring
+
+__all__ = ["OPINIONS", "RESPONSES", "Verdicts"]
+
+OPINIONS = ("yes", "no", "unsure")
+RESPONSES = ("", "accepted", "overridden")
+_TIMES = ("opened_at", "committed_at", "revealed_at", "responded_at")
+_READ = select(*VerdictRow.__table__.columns, AssessmentRow.pseudonym).join(
+    AssessmentRow, AssessmentRow.id == VerdictRow.assessment_id
+)
+
+
+class Verdicts:
+    """The verdicts of one journal; see ``Journal.verdicts``."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def add(self, new: NewVerdict, *, by: Who) -> SavedVerdict:
+        """Store one verdict with its event.
+
+        Raises
+        ------
+        InputError
+            A word is none of those allowed, the probability is outside 0..1, an override has no reason, or
+            there is no such assessment.
+        """
+        _check(new)
+        content = {item.name: _plain(getattr(new, item.name)) for item in fields(new)}
+        with self._journal.writing() as pen:
+            found = pen.connection.execute(
+                select(AssessmentRow.pseudonym, AssessmentRow.model_id, AssessmentRow.sha256).where(
+                    AssessmentRow.id == new.assessment_id
+                )
+            ).first()
+            if found is None:
+                raise InputError("There is no such assessment here.", field="assessment_id", value=new.assessment_id)
+            key = find_patient_key(pen.connection, pen.ring, found.pseudonym)
+            name = secrets.token_hex(16)
+            values = {
+                "id": name,
+                "assessment_id": new.assessment_id,
+                "model_id": found.model_id,
+                "sha256": found.sha256,
+                "actor": by.actor,
+                "sealed": seal_json(pen.ring, key, content, f"verdict:{name}"),
+                "created_at": pen.now_utc,
+            }
+            pen.connection.execute(insert(VerdictRow), values)
+            pen.note(
+                by,
+                "save_verdict",
+                new.response or "opinion",
+                digest=digest_row(values),
+                patient=found.pseudonym or "",
+                target=f"verdict:{name}",
+                model_id=found.model_id,
+                sha256=found.sha256,
+            )
+        return SavedVerdict(
+            id=name,
+            assessment_id=new.assessment_id,
+            model_id=found.model_id,
+            sha256=found.sha256,
+            actor=by.actor,
+            created_at=parse_time(pen.now_utc),
+            verdict=new,
+        )
+
+    def list(
+        self, *, assessment_id: str | None = None, sha256: str | None = None, limit: int = 10_000
+    ) -> tuple[SavedVerdict, ...]:
+        """Return verdicts, oldest first: of one assessment, or of all of one model bundle."""
+        query = _READ.order_by(VerdictRow.created_at, VerdictRow.id).limit(limit)
+        if assessment_id is not None:
+            query = query.where(VerdictRow.assessment_id == assessment_id)
+        if sha256 is not None:
+            query = query.where(VerdictRow.sha256 == sha256)
+        with self._journal.reading() as (connection, ring):
+            return tuple(_to_saved(connection, ring, row) for row in connection.execute(query).all())
+
+
+def _check(new: NewVerdict) -> None:
+    if new.opinion not in OPINIONS:
+        raise InputError(f"opinion is {new.opinion!r}, expected yes, no or unsure", field="opinion", value=new.opinion)
+    if new.response not in RESPONSES:
+        raise InputError(f"response is {new.response!r}, expected accepted or overridden", field="response")
+    if new.p_reader is not None and not 0.0 <= new.p_reader <= 1.0:
+        raise InputError("p_reader must lie between 0 and 1", field="p_reader", value=new.p_reader)
+    if new.response == "overridden" and not new.reason.strip():
+        raise InputError("Say in a few words why the model was overridden.", field="reason")
+
+
+def _plain(value: Any) -> Any:
+    return spell_time(value) if isinstance(value, datetime) else value
+
+
+def _to_saved(connection: Connection, ring: Ring, row: Any) -> SavedVerdict:
+    verdict = None
+    sealed = None
+    if row.pseudonym is not None:
+        query = select(PatientRow.patient_key).where(PatientRow.pseudonym == row.pseudonym)
+        sealed = connection.execute(query).scalar()
+    if row.pseudonym is None or sealed is not None:
+        key = ring.open(sealed, f"patient_key:{row.pseudonym}") if sealed is not None else None
+        content = open_json(ring, key, row.sealed, f"verdict:{row.id}")
+        times = {name: parse_time(content[name]) if content[name] else None for name in _TIMES}
+        verdict = NewVerdict(**{**content, **times})
+    return SavedVerdict(
+        id=row.id,
+        assessment_id=row.assessment_id,
+        model_id=row.model_id,
+        sha256=row.sha256,
+        actor=row.actor,
+        created_at=parse_time(row.created_at),
+        verdict=verdict,
+    )
