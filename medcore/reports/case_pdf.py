@@ -305,7 +305,7 @@ def _draw_group(sheet: _Sheet, group: str, items: Sequence[CaseInput]) -> None:
 
 def _fits_half(item: CaseInput) -> bool:
     label, text = words.show_text(item.label), words.show_text(item.text)
-    return stringWidth(label, PLAIN, 8.5) < 0.54 * _HALF and stringWidth(text, BOLD, 8.5) < 0.44 * _HALF
+    return bool(stringWidth(label, PLAIN, 8.5) < 0.54 * _HALF and stringWidth(text, BOLD, 8.5) < 0.44 * _HALF)
 
 
 def _draw_row(sheet: _Sheet, row: Sequence[CaseInput]) -> None:

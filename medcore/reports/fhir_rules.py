@@ -169,7 +169,7 @@ def _check_risk(where: str, risk: Mapping[str, Any]) -> _Problems:
 
 
 def _check_probability(where: str, p: object) -> _Problems:
-    if not _is_number(p) or not 0.0 <= float(p) <= 1.0:  # type: ignore[arg-type]
+    if not isinstance(p, int | float) or not _is_number(p) or not 0.0 <= p <= 1.0:
         yield f"{where} {p!r} is not a probability from 0 to 1"
 
 
@@ -177,7 +177,7 @@ def _check_interval(where: str, extension: Mapping[str, Any], p: object) -> _Pro
     parts = {part.get("url"): part for part in extension.get("extension", [])}
     ends = parts.get("range", {}).get("valueRange", {})
     lo, hi = (ends.get(name, {}).get("value") for name in ("low", "high"))
-    numbers = [value for value in (lo, p, hi) if _is_number(value)]
+    numbers = [float(value) for value in (lo, p, hi) if isinstance(value, int | float) and _is_number(value)]
     if extension.get("url") != codes.OWN_INTERVAL or len(numbers) != 3:
         yield f"{where}.extension is not a risk interval with both ends"
     elif not 0.0 <= numbers[0] <= numbers[1] <= numbers[2] <= 1.0:

@@ -318,16 +318,18 @@ def _draw_pictures(film: Radiograph, finding: Finding) -> tuple[tuple[CasePictur
             problem = f"There is no heat map: {finding.saliency_error.message}"
     elif saliency.reliable:
         grid = np.array(saliency.grid, dtype=np.float32)
-        pictures.append(CasePicture(**_name_map(saliency), png=draw_map(brightness, grid)))
+        title, caption = _name_map(saliency)
+        pictures.append(CasePicture(title=title, caption=caption, png=draw_map(brightness, grid)))
     else:
         problem = f"The heat map is not shown: {saliency.reason or 'it failed its own checks'}."
     return tuple(pictures), problem
 
 
-def _name_map(saliency: Saliency) -> dict[str, str]:
+def _name_map(saliency: Saliency) -> tuple[str, str]:
+    """Return title and caption of a map."""
     if saliency.method == SHAP_MAP:
-        return {"title": "SHAP values over the film", "caption": _SHAP_LIMITS}
-    return {"title": "Heat map over the film", "caption": _MAP_LIMITS}
+        return "SHAP values over the film", _SHAP_LIMITS
+    return "Heat map over the film", _MAP_LIMITS
 
 
 def describe_reader(case: FilmCase, actor: str) -> CaseReader:
