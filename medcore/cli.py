@@ -1,4 +1,4 @@
-"""The command line: ``medcore serve | conditions | models | predict | evaluate | train | verify | bench``.
+"""The command line: ``medcore serve | conditions | models | predict | evaluate | train | verify | bench | accounts``.
 
 Results go to standard output, everything else to standard error. Exit code 0 = done, 1 = refused
 with one sentence on standard error, 2 = the command was not understood. Heavy libraries are
@@ -19,6 +19,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from medcore import cli_access
 from medcore.errors import ImageError, MedcoreError, TableError
 
 __all__ = ["app", "main"]
@@ -31,6 +32,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(cli_access.app, name="accounts")
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 _Condition = Annotated[str, typer.Argument(metavar="CONDITION", help="One of: medcore conditions.")]
@@ -53,10 +56,13 @@ def main() -> NoReturn:
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8501,
+    demo: Annotated[bool, typer.Option("--demo", help="Made-up patients only, in a data folder of its own.")] = False,
 ) -> None:
     """Open the dashboard in a browser at http://HOST:PORT."""
     from medcore.services.serving import exec_server
 
+    if demo:
+        os.environ["MEDCORE_DEMO"] = "on"
     exec_server(host, port)
 
 

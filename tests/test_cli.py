@@ -16,7 +16,7 @@ from medcore.evaluation.scoreboard import METRIC_NAMES
 from medcore.journal import Journal
 
 CONDITION = "diabetes"
-COMMANDS = ["serve", "conditions", "models", "predict", "evaluate", "train", "verify", "bench"]
+COMMANDS = ["serve", "conditions", "models", "predict", "evaluate", "train", "verify", "bench", "accounts"]
 
 
 @pytest.fixture(scope="module")

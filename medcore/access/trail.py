@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -44,6 +43,4 @@ class Trail:
         """
         from medcore.journal import Event
 
-        known = {item.name for item in fields(Event)}
-        more = {name: text for name, text in {"target": about}.items() if name in known}
-        self._recorder.record(Event(actor=actor, action=action, outcome=outcome, n_records=0, **more))
+        self._recorder.record(Event(actor=actor, action=action, outcome=outcome, target=about, n_records=0))

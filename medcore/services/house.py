@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 from dataclasses import dataclass, field
 
+from medcore.access.demo import make_demo_actor, settle_demo
 from medcore.conditions.catalog import find_condition, find_film_condition, list_conditions, list_film_conditions
 from medcore.conditions.condition import Condition, Example
 from medcore.conditions.film_condition import FilmCondition
@@ -61,7 +62,7 @@ def build_house(settings: Settings | None = None) -> House:
     MedcoreError
         The model folder or the journal cannot be used, or a setting is wrong.
     """
-    settings = settings or read_settings()
+    settings = settle_demo(settings or read_settings())
     return House(
         settings=settings,
         catalog=Catalog(settings.models_dir),
@@ -69,5 +70,5 @@ def build_house(settings: Settings | None = None) -> House:
         gateway=ChildGateway(settings.models_dir, threads=settings.threads, timeout_s=settings.model_timeout_s),
         reader=FilmReader(),
         film_memory=FilmMemory(settings.film_memory_mb),
-        actor=f"local:{getpass.getuser()}",
+        actor=make_demo_actor().name if settings.demo else f"local:{getpass.getuser()}",
     )
