@@ -19,7 +19,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from medcore import cli_access
+from medcore import cli_access, cli_journal
 from medcore.errors import ImageError, MedcoreError, TableError
 
 __all__ = ["app", "main"]
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_access.app, name="accounts")
+cli_journal.mount(app)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 _Condition = Annotated[str, typer.Argument(metavar="CONDITION", help="One of: medcore conditions.")]
@@ -222,10 +223,20 @@ def study(
 ) -> None:
     """Measure what blanks cost, how recipes do on a group they never saw, and with fewer patients."""
     _quiet_tensorflow()
+    from medcore.conditions.catalog import kind_of
     from medcore.config import read_settings
+    from medcore.services.film_studies import study_film_models
     from medcore.services.studies import STUDIED_RECIPES, run_study
 
     settings = read_settings()
+    if kind_of(condition) == "image":
+        study_film_models(
+            condition,
+            data_dir=data or settings.training_data_dir,
+            models_dir=out or settings.models_dir,
+            progress=_say,
+        )
+        return
     run_study(
         condition,
         recipes=(model,) if model else STUDIED_RECIPES,

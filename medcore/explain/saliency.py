@@ -43,6 +43,7 @@ _N_RANDOM_PAIRS = 2
 _CHECK_SIDE = 7
 _SHAP_SIDE = 8
 _N_RANDOM_HEADS = 6
+_MANY = 32
 _MOST_ALIKE = 0.75
 _SEED = 20
 _Box = tuple[int, int, int, int]
@@ -123,6 +124,15 @@ class FilmExplainer:
             sha256=self._model.sha256,
         )
 
+    def cells(self, tensors: np.ndarray) -> np.ndarray:
+        """Return the maps of many films without their checks, shape (n, h, w), in log-odds: where the score comes from.
+
+        Cells add up to the score but for a constant where maps are averaged and weighted; see :func:`explain_film`.
+        """
+        films = check_films(np.asarray(tensors), self._model.network.spec.size)
+        parts = [films[i : i + _MANY] for i in range(0, len(films), _MANY)]
+        return np.concatenate([self._cells.of_many(self._model.network(part).maps) for part in parts])
+
     def shap(self, tensor: np.ndarray, *, n_evaluations: int = SHAP_EVALUATIONS) -> Saliency:
         """See :func:`explain_film_shap`."""
         film = check_films(np.asarray(tensor)[None], self._model.network.spec.size)[0]
@@ -202,12 +212,16 @@ class _Gradient:
                 found.append(tf.reduce_sum(tape.gradient(score, maps) * maps, axis=-1))
             return tf.stack(found)
 
-        shape = (1, *(int(side) for side in head.inputs[0].shape[1:]))
+        shape = (None, *(int(side) for side in head.inputs[0].shape[1:]))
         self._run = tf.function(cells, input_signature=[tf.TensorSpec(shape, tf.float32)])
 
     def __call__(self, maps: np.ndarray) -> np.ndarray:
         """Return the cells of one film, shape (h, w), in units of the score."""
         return np.asarray(self._run(maps)[0, 0], dtype=np.float64)
+
+    def of_many(self, maps: np.ndarray) -> np.ndarray:
+        """Return the cells of several films, shape (n, h, w), in units of the score."""
+        return np.asarray(self._run(maps)[0], dtype=np.float64)
 
     def similarity(self, maps: np.ndarray, cells: np.ndarray) -> float:
         """Return the mean rank correlation, without its sign, with the cells of random heads."""

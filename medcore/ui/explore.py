@@ -25,7 +25,7 @@ from medcore.services.exploring import Exploration, ExploreJob
 from medcore.services.house import Condition, FilmCondition, House
 from medcore.ui import guard, plots, runtime
 
-__all__ = ["choose_model", "choose_study", "show", "show_films_only"]
+__all__ = ["choose_model", "choose_study", "show"]
 
 MODEL_KEY = "explore_model"
 ORIGIN_KEY = "explore_origin"
@@ -212,12 +212,3 @@ def _watch(study: Study) -> None:
         min(job.share, 1.0), text="The models are being loaded" if waiting else f"{100 * job.share:.0f} % · {job.text}"
     )
     st.button("Cancel", key="explore_cancel", on_click=job.cancel)
-
-
-def show_films_only(condition: Condition | FilmCondition) -> None:
-    """Say that this page is about tables, and where films are explained."""
-    st.html(
-        f'<section class="mc-problem"><h2>{escape(condition.title)}</h2><p>This page explains models of tables. A film '
-        "model is explained film by film on the X-ray page (heat map: hold H), because films are not stored here."
-        "</p></section>"
-    )

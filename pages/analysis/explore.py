@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from medcore.ui import explore, guard, header, theme
+from medcore.ui import explore, explore_films, guard, header, theme
 
 theme.title("Explore explanations")
 theme.dress("explore")
@@ -11,7 +11,7 @@ with st.container(key="bar", horizontal=True, vertical_alignment="center"):
     condition = header.choose_question()
     facts = explore.choose_model(house, condition)
 if facts is None:
-    explore.show_films_only(condition)
+    explore_films.show(house, condition)
     st.stop()
 study = explore.choose_study(house, facts)
 if study is not None:

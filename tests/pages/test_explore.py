@@ -9,6 +9,7 @@ from patient_files import write_patients
 from tiny_bundle import write_tiny_bundle
 
 from medcore.errors import WorkerError
+from medcore.registry import Catalog
 from medcore.services.explore_store import find_kept, keep
 from medcore.services.explore_studies import Origin, made_up_study
 from medcore.services.exploring import explore
@@ -159,9 +160,16 @@ def test_public_slides_are_offered_for_breast_cancer_only(start, read):
     assert "trained on them" in read(test)
 
 
-def test_films_are_sent_elsewhere(start, read):
+def test_without_a_film_model_the_page_says_so(start, read):
     test = start("pneumonia")
     assert not test.exception
+    assert "No usable model for" in read(test)
+
+
+def test_a_film_model_without_maps_says_how_to_make_them(start, read, film_models):
+    test = start("pneumonia", catalog=Catalog(film_models))
+    assert not test.exception
+    assert "medcore study pneumonia" in read(test)
     assert "X-ray page" in read(test)
 
 
