@@ -36,8 +36,9 @@ ALLOWED = {
         "inference", "explain", "api", "evaluation", "journal", "access", "figures", "reports",
     },
     "ui": {*BASE, "services", "figures", "records", "imaging.radiograph", "evaluation.compared", "access.http"},
-    "cli": {*BASE, "services", "conditions", "registry", "ui.server", "cli_access"},
+    "cli": {*BASE, "services", "conditions", "registry", "ui.server", "cli_access", "cli_journal"},
     "cli_access": {*BASE, "journal", "access"},
+    "cli_journal": {*BASE, "journal"},
     "": {"errors", "api"},
 }  # fmt: skip
 PAGES = {"ui", "services", "errors", ""}

@@ -115,8 +115,8 @@ def open_server(url: str, *, busy_s: float) -> Engine:
         )
     except ModuleNotFoundError as error:
         raise ConfigError("A journal in PostgreSQL needs the extra: pip install -e '.[postgres]'") from error
-    except sqlalchemy.exc.ArgumentError as error:
-        raise ConfigError("MEDCORE_JOURNAL_URL cannot be read as an address", field="journal_url") from error
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # whose text may quote a password
+        raise ConfigError("MEDCORE_JOURNAL_URL cannot be read as an address", field="journal_url") from None
 
     @sqlalchemy.event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

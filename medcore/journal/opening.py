@@ -128,7 +128,7 @@ def _create_keys(folder: Folder, settings: Settings, masters: MasterStore, busy_
 
 def _open_file(folder: Folder, keys: Keys, busy_s: float, pragmas: tuple[str, ...]) -> tuple[Keys, Engine]:
     """Open the encrypted file; finishes a change of its key that was interrupted."""
-    if not folder.database.exists():
+    if not folder.database.exists() or not folder.database.stat().st_size:
         _refuse_loss(folder, keys)
     with contextlib.suppress(FileExistsError):
         os.close(os.open(folder.database, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -160,10 +160,10 @@ def _try_file(folder: Folder, keys: Keys, busy_s: float, pragmas: tuple[str, ...
 def _prepare(folder: Folder, keys: Keys, connection: Connection, old: old_file.OldJournal | None) -> None:
     """Create the tables in an empty database, or bring them up to date after a copy was made."""
     if upgrade.find_version(connection) is not None:
-        upgrade.upgrade(connection, before=lambda version: _copy_before(folder, keys, version))
+        upgrade.upgrade(connection, to=upgrade.HEAD, before=lambda version: _copy_before(folder, keys, version))
         return
     _refuse_loss(folder, keys)
-    upgrade.upgrade(connection)
+    upgrade.upgrade(connection, to=upgrade.HEAD)
     salt = old.salt if old else secrets.token_bytes(KEY_BYTES)
     rows = {"salt": salt} | ({"imported": str(len(old.events)).encode()} if old else {})
     for name, value in rows.items():

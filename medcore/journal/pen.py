@@ -94,10 +94,7 @@ def seal_json(ring: Ring, patient_key: bytes | None, content: Mapping[str, objec
     InputError
         A value is no JSON value, or not a finite number.
     """
-    try:
-        plain = json.dumps(content, separators=(",", ":"), allow_nan=False).encode("ascii")
-    except (TypeError, ValueError) as error:
-        raise InputError(f"What is to be saved cannot be written down ({type(error).__name__}).") from error
+    plain = _write_json(content)
     return ring.seal(plain, purpose) if patient_key is None else seal(patient_key, plain, purpose)
 
 
@@ -112,5 +109,11 @@ def digest_row(values: Mapping[str, object]) -> str:
     plain = {
         name: hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else value for name, value in values.items()
     }
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_write_json(plain)).hexdigest()
+
+
+def _write_json(content: Mapping[str, object]) -> bytes:
+    try:
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+    except (TypeError, ValueError) as error:
+        raise InputError(f"What is to be saved cannot be written down ({type(error).__name__}).") from error

@@ -68,9 +68,7 @@ def upgrade(connection: Connection, *, to: str = HEAD, before: Callable[[str], N
     script = ScriptDirectory.from_config(config)
     known = {step.revision for step in script.walk_revisions()}
     if present is not None and present not in known:
-        raise StorageError(
-            f"The journal has format {present}, this version of medcore reads {HEAD}. Update medcore."
-        )
+        raise StorageError(f"The journal has format {present}, this version of medcore reads {HEAD}. Update medcore.")
     if present is not None and before is not None:
         before(present)
 
