@@ -1,5 +1,6 @@
 """Sessions: only the token opens one, and only as long as it should."""
 
+import sqlite3
 import subprocess
 import sys
 import time
@@ -142,6 +143,26 @@ def test_switching_an_account_off_and_on_does_not_bring_its_session_back(site):
     with pytest.raises(SessionRevokedError, match="account switched off"):
         site.sessions.check(token)
     assert site.enter("ada")
+
+
+def test_a_session_that_began_while_its_account_was_switched_off_opens_nothing(site):
+    account = site.add("ada")
+    before = site.access.store.get_account(account.id)
+    site.accounts.disable(site.administrator, account.id)
+    token = site.sessions.start(before)  # signed in a moment before
+    with pytest.raises(SessionRevokedError, match="switched off"):
+        site.sessions.check(token)
+
+
+@pytest.mark.parametrize(("started_s", "used_s"), [(3600, 0), (0, 3600), (3600, 3600)])
+def test_a_session_with_a_time_in_the_future_is_over(site, started_s, used_s):
+    site.add("ada")
+    token = site.enter("ada")
+    now_s = site.clock.now_s
+    with sqlite3.connect(site.folder / "access.sqlite3") as connection:
+        connection.execute("UPDATE sessions SET started_s = ?, used_s = ?", (now_s + started_s, now_s + used_s))
+    with pytest.raises(SessionExpiredError):
+        site.sessions.check(token)
 
 
 def test_signing_out_ends_this_session_only(site):
