@@ -156,6 +156,8 @@ def _wrap_patients_anew(pen: Pen) -> None:
         )
     ).all()
     for name, wrapped, sealed in rows:
+        if wrapped is None or sealed is None:  # erased
+            continue
         key = pen.ring.open(wrapped, f"patient_key:{name}")
         identifiers = open_json(pen.ring, key, sealed, f"patient:{name}")
         pen.connection.execute(

@@ -178,9 +178,11 @@ class TestBackup:
 
 
 OLD = """
-CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, at_utc TEXT NOT NULL, actor TEXT NOT NULL,
- action TEXT NOT NULL, outcome TEXT NOT NULL, condition TEXT NOT NULL, model_id TEXT NOT NULL, sha256 TEXT NOT NULL, input_hash TEXT NOT NULL,
- n_records INTEGER NOT NULL, app_version TEXT NOT NULL);
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at_utc TEXT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
+    outcome TEXT NOT NULL, condition TEXT NOT NULL, model_id TEXT NOT NULL, sha256 TEXT NOT NULL,
+    input_hash TEXT NOT NULL, n_records INTEGER NOT NULL, app_version TEXT NOT NULL
+);
 CREATE TABLE installation (salt BLOB NOT NULL);
 PRAGMA application_id = 1296385091;
 PRAGMA user_version = 1;

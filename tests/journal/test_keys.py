@@ -210,3 +210,42 @@ def test_no_pages_wait_for_the_database_library():
     code = f"import sys, medcore.journal; print([name for name in {heavy} if name in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_the_keyring_of_the_system(tmp_path):
+    """With a keyring of the real library that keeps its entries in memory."""
+    import keyring
+    from keyring.backend import KeyringBackend
+
+    class Memory(KeyringBackend):
+        priority = 5
+
+        def __init__(self):
+            super().__init__()
+            self.entries = {}
+
+        def get_password(self, service, username):
+            return self.entries.get((service, username))
+
+        def set_password(self, service, username, password):
+            self.entries[service, username] = password
+
+        def delete_password(self, service, username):
+            del self.entries[service, username]
+
+    before, memory = keyring.get_keyring(), Memory()
+    keyring.set_keyring(memory)
+    try:
+        settings = replace(read_settings(), key_store="auto")
+        with Journal(tmp_path, settings=settings) as journal:
+            journal.record(EVENT)
+        assert not (tmp_path / "journal.master").exists()
+        rotate_master_key(tmp_path, settings=settings, actor="a")
+        assert [name.rsplit(":", 1)[1] for _, name in memory.entries] == ["2"]
+        with Journal(tmp_path, settings=settings) as journal:
+            assert len(journal.events()) == 2
+        memory.entries.clear()
+        with pytest.raises(KeysError, match="keyring"):
+            Journal(tmp_path, settings=settings).open()
+    finally:
+        keyring.set_keyring(before)

@@ -45,8 +45,8 @@ def upgrade() -> None:
             op.execute(statement.format(table=table, key=key).strip())
 
 
-def _text(name: str, **options: bool) -> sa.Column:
-    return sa.Column(name, sa.Text(), **{"nullable": False, **options})
+def _text(name: str, *, nullable: bool = False, primary_key: bool = False) -> sa.Column:
+    return sa.Column(name, sa.Text(), nullable=nullable, primary_key=primary_key)
 
 
 def _whole(name: str) -> sa.Column:
