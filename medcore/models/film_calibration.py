@@ -20,7 +20,7 @@ from medcore.models.calibration import fit_line
 
 __all__ = ["READ_OTHERWISE", "calibrate_films", "make_harder"]
 
-READ_OTHERWISE = 0.01
+READ_OTHERWISE = 0.02
 """Share of films taken to be read otherwise by another reader, a cautious figure: published disagreement is larger."""
 
 _MOST_CROPPED = 0.08

@@ -126,19 +126,19 @@ class FilmRecipe:
 
 
 _GENTLE = AugmentPlan(
-    turn=0.15,
-    zoom=0.12,
-    aspect=0.08,
+    turn=0.1,
+    zoom=0.1,
+    aspect=0.06,
     shear=0.0,
-    gamma=0.4,
-    contrast=0.25,
-    noise=0.02,
-    detail=0.3,
+    gamma=0.3,
+    contrast=0.2,
+    brightness=0.1,
+    noise=0.0,
+    detail=0.2,
     cover=0.0,
-    level=0.0,
 )
 _CNN_SCHEDULE = FilmSchedule(
-    phases=((112, 6), (224, 3)),
+    phases=((112, 5), (224, 1)),
     batch_size=32,
     learning_rate=1e-3,
     weight_decay=1e-3,
@@ -150,11 +150,9 @@ _RECIPES: Mapping[str, FilmRecipe] = {
     "cnn": FilmRecipe(plan=cnn_plan(), schedule=_CNN_SCHEDULE, augmentation=_GENTLE),
     "cnn_binarised": FilmRecipe(plan=cnn_plan(binarised=True), schedule=_CNN_SCHEDULE, augmentation=_GENTLE),
     "transfer": FilmRecipe(
-        plan=lite_plan(0, look="scaled"),
-        schedule=FilmSchedule(phases=((160, 3), (224, 7)), batch_size=32, learning_rate=3e-4, decay=0.997, mix=0.0),
-        augmentation=_GENTLE,
+        plan=lite_plan(0),
+        schedule=FilmSchedule(phases=((128, 6), (160, 3), (224, 8))),
         pretrained=0,
-        members=2,
     ),
 }
 

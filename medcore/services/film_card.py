@@ -62,8 +62,8 @@ def _data_text(table: FilmTable, figures: FilmFigures) -> str:
     )
     return (
         f"{source.name}. {source.origin} ({source.doi}). Licence: {source.licence}. {parts}. No patient and no exact "
-        "copy of a film is in two parts. The test part is the publisher's; validation is one patient in ten of the "
-        "others, which is easier: the publisher cut the test films out of the numbering in blocks. "
+        "copy of a film is in two parts. The test part is the publisher's; validation is, like it, a block of the "
+        "publisher's numbering, because a random part of the training films is easier than the test part. "
         "The bundle holds no film."
     )
 
