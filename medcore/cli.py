@@ -249,7 +249,7 @@ def study(
 
 @app.command()
 def verify(as_json: _Json = False) -> None:
-    """Check the hashes and self-tests of all bundles, and that the journal can be read."""
+    """Check the hashes and self-tests of all bundles, and the audit chain of the journal."""
     _quiet_tensorflow()
     from medcore.services.verification import verify_all
 

@@ -1,4 +1,4 @@
-"""Checking everything that is installed: bundles against their hashes and self-tests, and the journal."""
+"""Checking everything that is installed: bundles against their hashes and self-tests, and the journal's audit chain."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def _verify_model(catalog: Catalog, model_id: str) -> Check:
 
 def _verify_journal(settings: Settings) -> Check:
     try:
-        with open_journal(settings.data_dir):
-            return Check(name="journal", ok=True)
+        with open_journal(settings.data_dir) as journal:
+            found = journal.audit.verify()
+        detail = found.findings[0].text if found.findings else f"{found.n_events} events"
+        return Check(name="journal", ok=found.ok, detail=detail)
     except MedcoreError as error:
         return Check(name="journal", ok=False, detail=error.message)

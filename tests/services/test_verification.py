@@ -48,6 +48,21 @@ def test_a_broken_journal_is_named_and_left_alone(settings):
     assert path.read_bytes().startswith(b"not a database")
 
 
+def test_a_journal_that_was_tampered_with_is_named(settings):
+    from medcore.journal import Event, open_journal
+
+    with open_journal(settings.data_dir) as journal:
+        for _ in range(3):
+            journal.record(Event(actor="a", action="b", outcome="c"))
+        assert outcome(settings)["journal"]
+        with journal.writing() as pen:
+            pen.connection.exec_driver_sql("DROP TRIGGER events_no_delete")
+            pen.connection.exec_driver_sql("DELETE FROM events WHERE number = 2")
+    check = next(check for check in verify_all(settings) if check.name == "journal")
+    assert not check.ok
+    assert check.detail == "Event 2 is missing."
+
+
 def test_no_model_folder_at_all(tmp_path):
     with pytest.raises(ArtifactError, match="does not exist"):
         verify_all(SimpleNamespace(models_dir=tmp_path / "absent", data_dir=tmp_path / "data"))
