@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ __all__ = ["HEAD", "find_version", "upgrade"]
 
 HEAD = "0001"
 """The newest step in ``migrations/versions``."""
+
+_alembic_lock = threading.Lock()  # Alembic keeps what it works on in module globals
 
 
 def find_version(connection: Connection) -> str | None:
@@ -75,6 +78,6 @@ def upgrade(connection: Connection, *, to: str = HEAD, before: Callable[[str], N
     def steps(revision: Any, _: Any) -> Any:
         return script._upgrade_revs(to, revision)
 
-    with EnvironmentContext(config, script, fn=steps, destination_rev=to) as environment:
+    with _alembic_lock, EnvironmentContext(config, script, fn=steps, destination_rev=to) as environment:
         environment.configure(connection=connection, transactional_ddl=False)
         environment.run_migrations()

@@ -263,3 +263,14 @@ def test_a_copy_is_made_before_an_upgrade(journal, monkeypatch):
     journal.path.write_bytes(copy.read_bytes())
     assert [event.id for event in journal.events()] == [1]
     assert copy.stat().st_mode & 0o077 == 0
+
+
+def test_many_journals_are_created_at_once_in_one_program(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    def begin(number):
+        with open_journal(tmp_path / str(number)) as journal:
+            return journal.record(EVENT)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(begin, range(18))) == [1] * 18
