@@ -9,6 +9,8 @@ import pytest
 
 from medcore.config import read_settings
 
+os.environ["MEDCORE_KEY_STORE"] = "file"  # no test writes into the keyring of whoever runs it
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
