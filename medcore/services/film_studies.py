@@ -1,7 +1,7 @@
 """What a film model goes by over many films: mean maps of its test films by class and by kind of error.
 
 Made once per released model (``medcore study pneumonia``) and kept as means in ``study-<model>.json`` beside the
-bundles: maps of 7 x 7 cells, and blurred mean films of groups of ten or more. No film is kept.
+bundles: maps of at most 14 x 14 cells, and blurred mean films of groups of ten or more. No film is kept.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ Progress = Callable[[str], None]
 
 _LEAST_GROUP = 10
 _MEAN_SIDE = 56
+_MOST_CELLS = 14
 _N_GALLERY = 6
 
 
@@ -120,7 +121,7 @@ def study_film_model(model: FilmModel, table: FilmTable) -> FilmStudies:
 
     rows = table.rows("test")
     films = table.pixels[rows].astype(np.float32) / np.float32(255)
-    p, cells = model.probability(films), FilmExplainer(model).cells(films)
+    p, cells = model.probability(films), _join_cells(FilmExplainer(model).cells(films))
     threshold = 0.5 if model.threshold is None else model.threshold
     words = np.asarray(table.classes)[table.y[rows]]
     groups = []
@@ -156,6 +157,17 @@ def _describe(
         mean_map=_grid(cells[chosen].mean(axis=0)),
         mean_film=_grid(_shrink(films[chosen].mean(axis=0))) if n >= _LEAST_GROUP else (),
     )
+
+
+def _join_cells(cells: np.ndarray) -> np.ndarray:
+    """Add up neighbouring cells where a map has more than 14 a side."""
+    n, side, _ = cells.shape
+    factor = -(-side // _MOST_CELLS)
+    if factor == 1:
+        return cells
+    padded = np.pad(cells, ((0, 0), (0, -side % factor), (0, -side % factor)))
+    small = padded.shape[1] // factor
+    return np.asarray(padded.reshape(n, small, factor, small, factor).sum(axis=(2, 4)))
 
 
 def _shrink(film: np.ndarray) -> np.ndarray:

@@ -66,6 +66,15 @@ def test_every_test_film_is_in_one_group_and_errors_are_named(study, model, tabl
     assert study.sha256 == model.sha256
 
 
+def test_fine_maps_are_added_up_to_coarse_ones():
+    fine = np.random.default_rng(0).normal(size=(2, 56, 56))
+    coarse = film_studies._join_cells(fine)
+    assert coarse.shape == (2, 14, 14)
+    np.testing.assert_allclose(coarse.sum(axis=(1, 2)), fine.sum(axis=(1, 2)))
+    np.testing.assert_allclose(coarse[0, 0, 0], fine[0, :4, :4].sum())
+    assert film_studies._join_cells(fine[:, :7, :7]).shape == (2, 7, 7)
+
+
 def test_the_sure_and_the_doubtful_are_found(study):
     def doubt(item):
         return abs(item.p - study.threshold)
