@@ -60,10 +60,15 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="Made-up patients only, in a data folder of its own.")] = False,
 ) -> None:
     """Open the dashboard in a browser at http://HOST:PORT."""
-    from medcore.services.serving import exec_server
+    from medcore.cli_journal import print_recovery_key
+    from medcore.services.serving import check_port, create_journal, exec_server
 
     if demo:
         os.environ["MEDCORE_DEMO"] = "on"
+    check_port(host, port)
+    recovery_key = create_journal()
+    if recovery_key is not None:
+        print_recovery_key(recovery_key)
     exec_server(host, port)
 
 

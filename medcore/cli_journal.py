@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from medcore.config import Settings
     from medcore.journal import Event, Journal
 
-__all__ = ["audit", "keys", "mount"]
+__all__ = ["audit", "keys", "mount", "print_recovery_key"]
 
 keys = typer.Typer(
     help="The journal's keys: init, status, rotate, recovery, recover.", no_args_is_help=True, rich_markup_mode=None
@@ -49,7 +49,7 @@ def init() -> None:
         recovery_key = journal.take_recovery_key()
     if recovery_key is None:
         raise StorageError("There is a journal already. A new recovery key: medcore keys recovery.")
-    _print_recovery_key(recovery_key)
+    print_recovery_key(recovery_key)
 
 
 @keys.command()
@@ -94,7 +94,7 @@ def rotate(
         done = rotation.rotate_data_key(settings.data_dir, settings=settings, actor=_actor())
     print(f"The master key is new and kept in: {done.place}.")
     if done.recovery_key:
-        _print_recovery_key(done.recovery_key)
+        print_recovery_key(done.recovery_key)
 
 
 @keys.command()
@@ -104,7 +104,7 @@ def recovery() -> None:
 
     settings = _settings()
     done = rotation.rotate_recovery_key(settings.data_dir, settings=settings, actor=_actor())
-    _print_recovery_key(done.recovery_key or "")
+    print_recovery_key(done.recovery_key or "")
 
 
 @keys.command()
@@ -213,7 +213,8 @@ def _ask_recovery_key() -> str:
     return getpass.getpass("Recovery key: ") if sys.stdin.isatty() else sys.stdin.readline()
 
 
-def _print_recovery_key(recovery_key: str) -> None:
+def print_recovery_key(recovery_key: str) -> None:
+    """Show a recovery key with what it is for."""
     print("Recovery key, shown this once. It opens the journal when the master key is lost; without both, the")
     print("data is lost. Write it down and keep it away from this machine:")
     print(f"\n    {recovery_key}\n")

@@ -46,7 +46,15 @@ from medcore.services.house import House
 from medcore.services.worklist import Worklist
 from medcore.workers import Limits, Worker
 
-__all__ = ["CaseCopy", "CaseFormat", "export_case_file", "make_case_file", "make_film_case_file"]
+__all__ = [
+    "CaseCopy",
+    "CaseFile",
+    "CaseFormat",
+    "CasePatient",
+    "export_case_file",
+    "make_case_file",
+    "make_film_case_file",
+]
 
 _LIMITS = Limits(memory_bytes=2 * 1024**3, cpu_s=30, request_s=60.0, start_s=60.0, answer_bytes=16 * 1024**2)
 

@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from medcore.access.demo import settle_demo
+from medcore.config import read_settings
 from medcore.errors import ConfigError
+from medcore.journal import Journal
 
-__all__ = ["build_command", "check_port", "exec_server"]
+__all__ = ["build_command", "check_port", "create_journal", "exec_server"]
 
 _APP = Path(__file__).resolve().parent.parent.parent / "streamlit_app.py"
 _LOOPBACK = ("127.0.0.1", "localhost")
@@ -30,6 +33,22 @@ def exec_server(host: str, port: int) -> NoReturn:
         )
     check_port(host, port)
     os.execv(sys.executable, build_command(host, port))  # noqa: S606 - our own interpreter
+
+
+def create_journal() -> str | None:
+    """Create the journal where there is none, and return its recovery key, which is shown this once.
+
+    Raises
+    ------
+    StorageError
+        It cannot be created.
+    """
+    settings = settle_demo(read_settings())
+    if settings.journal_url or (settings.data_dir / "journal.db").exists():
+        return None
+    with Journal(settings.data_dir) as journal:
+        journal.open()
+        return journal.take_recovery_key()
 
 
 def build_command(host: str, port: int) -> list[str]:

@@ -8,10 +8,11 @@ from html import escape
 import streamlit as st
 
 from medcore.results import Status
+from medcore.services.case_file import make_film_case_file
 from medcore.services.house import FilmCondition
 from medcore.services.reading import FilmCase, Finding, OwnReading, Stage, Verdict
 from medcore.services.worklist import Worklist
-from medcore.ui import bridge, film_state, findings, runtime
+from medcore.ui import bridge, case_file, film_state, findings, runtime
 
 __all__ = ["show"]
 
@@ -197,10 +198,22 @@ def _show_limits(worklist: Worklist, case: FilmCase, finding: Finding | None) ->
         st.html(findings.render_details(condition, case, finding, facts, worklist.desk.points))
         if finding is not None and finding.p is not None and finding.prevalence is not None:
             _ask_prevalence(worklist)
+        if finding is not None:
+            _offer_case_file(worklist, case)
         if not any(reason.code == _ORIENTATION for reason in case.reasons):
             st.button(
                 "Turn the film a quarter ↻", key="turn", on_click=film_state.request, args=(worklist.turn, case.id)
             )
+
+
+def _offer_case_file(worklist: Worklist, case: FilmCase) -> None:
+    st.html('<h3 class="mc-small">Case file</h3>')
+    case_file.show(
+        runtime.open_house(),
+        lambda patient: make_film_case_file(worklist, case.id, patient=patient),
+        subject=f"{case.id} {case.turns} {case.reading} {case.verdict} {worklist.prevalence} {worklist.map_method}",
+        has_picture=True,
+    )
 
 
 def _read(worklist: Worklist, case_id: str, own: OwnReading) -> None:

@@ -15,10 +15,11 @@ from medcore.figures.icons import render_icons
 from medcore.records import FieldKind
 from medcore.results import Assessment, ModelFacts, Response
 from medcore.services import clinic
+from medcore.services.case_file import make_case_file
 from medcore.services.clinic import FormReading
 from medcore.services.house import Condition, House
 from medcore.services.prevalence import restate_risk
-from medcore.ui import panel, wording
+from medcore.ui import case_file, panel, wording
 
 __all__ = ["OPEN_KEY", "STABILITY", "show"]
 
@@ -27,6 +28,7 @@ POPULATION = "Study population"
 PREVALENCE = "Prevalence"
 PICTURE = "100 people"
 STABILITY = "Is this explanation stable?"
+CASE_FILE = "Case file"
 OPEN_KEY = "more"
 _CARD_PAGE = "pages/governance/models.py"
 _SWEEP_KEY = "mc_sweep"
@@ -65,7 +67,7 @@ def show(
         refine_problem=refine_problem,
     )
     scored = assessment.prediction.p_calibrated is not None
-    names = list(_PARTS) if scored else [POPULATION]
+    names = list(_PARTS) if scored else [POPULATION, CASE_FILE]
     chosen = st.pills("More about this result", names, key=OPEN_KEY, label_visibility="collapsed")
     with st.container(key="opened"):
         if chosen in names:
@@ -192,10 +194,20 @@ def _show_stability(part: _Part) -> None:
     )
 
 
+def _show_case_file(part: _Part) -> None:
+    values = sorted(part.reading.record.values.items())
+    case_file.show(
+        part.house,
+        lambda patient: make_case_file(part.house, part.condition.id, part.reading, part.assessment, patient=patient),
+        subject=f"{part.assessment.prediction.sha256} {part.assessment.journal_id} {values}",
+    )
+
+
 _PARTS: dict[str, Callable[[_Part], None]] = {
     REACTS: _show_reacts,
     POPULATION: _show_population,
     PREVALENCE: _show_prevalence,
     PICTURE: _show_picture,
     STABILITY: _show_stability,
+    CASE_FILE: _show_case_file,
 }

@@ -18,6 +18,7 @@ __all__ = [
     "model_state",
     "open_house",
     "retry_models",
+    "start_journal",
     "start_models",
     "start_reader",
     "use",
@@ -64,6 +65,14 @@ def start_models() -> None:
     except MedcoreError as error:
         _start_error = error
         _log.error("the model process did not start: %s", error.code)
+
+
+def start_journal() -> None:
+    """Open the journal before the first click needs it; what is wrong with it is said then."""
+    with contextlib.suppress(MedcoreError):
+        opener = getattr(open_house().journal, "open", None)
+        if opener is not None:
+            opener()
 
 
 def start_reader() -> None:

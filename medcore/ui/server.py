@@ -115,6 +115,7 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
 async def _start_helpers_soon() -> None:
     await asyncio.sleep(MODEL_START_DELAY_S)
     await asyncio.to_thread(runtime.start_models)
+    await asyncio.to_thread(runtime.start_journal)
     await asyncio.sleep(READER_START_DELAY_S)
     await asyncio.to_thread(runtime.start_reader)
 

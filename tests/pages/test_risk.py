@@ -114,6 +114,20 @@ def test_a_failed_check_of_stability_says_so_and_is_not_repeated(open_page, read
     assert gateway.refined == 1
 
 
+def test_a_case_file_is_made_on_request_and_dropped_when_a_value_changes(open_page, read):
+    test = fill_required(open_page())
+    test.pills(key="more").set_value("Case file").run()
+    assert not test.get("download_button")
+    test.segmented_control(key="case_format").set_value("html").run()
+    test.text_input(key="case_patient").set_value("Ann <b>Example</b>").run()
+    test.button(key="case_make").click().run()
+    assert not test.exception
+    assert len(test.get("download_button")) == 1
+    assert "Content hash" in read(test)
+    fill(test, waist_cm="101")
+    assert not test.get("download_button")
+
+
 def test_sweep_draws_a_chart_with_its_caption_and_table(open_page, read):
     test = fill_required(open_page())
     test.pills(key="more").set_value("How the score reacts").run()
@@ -155,7 +169,7 @@ def test_withheld_by_the_model_shows_no_number_and_no_bar(open_page, read):
     assert "No score." in html
     for absent in ("mc-number", "mc-bars", 'mc-sentence"><strong>Est', "Mainly raised"):
         assert absent not in html
-    assert test.pills(key="more").options == ["Study population"]
+    assert test.pills(key="more").options == ["Study population", "Case file"]
 
 
 def test_patient_outside_the_population_is_withheld_even_with_blanks(open_page, read):

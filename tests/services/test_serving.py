@@ -52,3 +52,12 @@ def test_it_becomes_the_server(monkeypatch):
     monkeypatch.setattr(serving, "check_port", lambda *_: None)
     serving.exec_server("127.0.0.1", 8600)
     assert seen == [(sys.executable, serving.build_command("127.0.0.1", 8600))]
+
+
+def test_the_first_start_creates_the_journal_and_shows_its_recovery_key_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDCORE_DATA", str(tmp_path))
+    key = serving.create_journal()
+    assert key is not None
+    assert len(key) > 20
+    assert (tmp_path / "journal.db").is_file()
+    assert serving.create_journal() is None
