@@ -27,7 +27,7 @@ REACTS = "How the score reacts"
 POPULATION = "Study population"
 PREVALENCE = "Prevalence"
 PICTURE = "100 people"
-STABILITY = "Is this explanation stable?"
+STABILITY = "Stable?"
 CASE_FILE = "Case file"
 OPEN_KEY = "more"
 _CARD_PAGE = "pages/governance/models.py"
@@ -189,8 +189,8 @@ def _show_stability(part: _Part) -> None:
             "field added, the five strongest fields were the same."
         )
     st.html(
-        f'<div class="mc-text"><p>{noise}</p><p>Each bar is computed from {explanation.n_coalitions} combinations of '
-        f"known and unknown fields; its own error is at most ±{100 * explanation.worst_error:.1f} points.</p></div>"
+        f'<div class="mc-text"><p><b>Is this explanation stable?</b> {noise}</p><p>Each bar is computed from '
+        f"{explanation.n_coalitions} combinations of known and unknown fields; its own error is at most ±{100 * explanation.worst_error:.1f} points.</p></div>"
     )
 
 

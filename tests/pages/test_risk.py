@@ -83,7 +83,7 @@ def test_opening_a_part_does_not_ask_the_model_again(open_page, read):
     before = len(gateway.calls)
     test.pills(key="more").set_value("100 people").run()
     assert "Of 100 people like this one" in read(test)
-    test.pills(key="more").set_value("Is this explanation stable?").run().run()
+    test.pills(key="more").set_value("Stable?").run().run()
     assert "92 of 100 repeats" in read(test)
     test.pills(key="more").set_value("Study population").run()
     assert "Not for:" in read(test)
@@ -94,7 +94,7 @@ def test_bars_are_refined_once_and_only_when_their_stability_is_looked_at(open_p
     gateway = fake_models.FakeGateway()
     test = fill_required(open_page(gateway=gateway)).run()
     assert gateway.refined == 0
-    test.pills(key="more").set_value("Is this explanation stable?").run()
+    test.pills(key="more").set_value("Stable?").run()
     assert "is being computed" in read(test)
     test.run()
     assert gateway.refined == 1
@@ -107,7 +107,7 @@ def test_a_failed_check_of_stability_says_so_and_is_not_repeated(open_page, read
     gateway = fake_models.FakeGateway()
     gateway.refine_error = WorkerDiedError("the model process ended before it answered")
     test = fill_required(open_page(gateway=gateway)).run()
-    test.pills(key="more").set_value("Is this explanation stable?").run().run()
+    test.pills(key="more").set_value("Stable?").run().run()
     assert "is not known: the model process ended" in read(test)
     assert "Mainly raised by" in read(test)
     test.run()
