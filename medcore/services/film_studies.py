@@ -62,7 +62,9 @@ class FilmMap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilmStudies:
-    """What one version of a film model goes by; ``certain`` and ``uncertain`` are maps of single films."""
+    """What one version of a film model goes by; ``certain`` holds maps of the three films with the highest
+    and of the three with the lowest probability, ``uncertain`` of the six nearest to the cut-off.
+    """
 
     model_id: str
     sha256: str
@@ -130,16 +132,20 @@ def study_film_model(model: FilmModel, table: FilmTable) -> FilmStudies:
             chosen = (words == word) & ((p >= threshold) == called)
             if chosen.any():
                 groups.append(_describe(word, called, word in model.network.spec.positive, p, cells, films, chosen))
-    doubt = np.abs(p - threshold)
-    order = np.argsort(doubt, kind="stable")
-    show = [FilmMap(film_class=str(words[i]), p=_short(p[i]), cells=_grid(cells[i])) for i in order]
+    by_risk = np.argsort(p, kind="stable")
+    by_doubt = np.argsort(np.abs(p - threshold), kind="stable")
+    half = _N_GALLERY // 2
+
+    def show(rows: np.ndarray) -> tuple[FilmMap, ...]:
+        return tuple(FilmMap(film_class=str(words[i]), p=_short(p[i]), cells=_grid(cells[i])) for i in rows)
+
     return FilmStudies(
         model_id=model.manifest.id,
         sha256=model.sha256,
         threshold=threshold,
         groups=tuple(groups),
-        certain=tuple(show[::-1][:_N_GALLERY]),
-        uncertain=tuple(show[:_N_GALLERY]),
+        certain=show(np.concatenate([by_risk[::-1][:half], by_risk[:half]])),
+        uncertain=show(by_doubt[:_N_GALLERY]),
     )
 
 

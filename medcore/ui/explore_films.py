@@ -12,6 +12,7 @@ from medcore.results import ModelFacts
 from medcore.services.film_studies import FilmGroup, FilmMap, FilmStudies, find_film_study
 from medcore.services.house import Condition, FilmCondition, House
 from medcore.ui import wording
+from medcore.ui.panel import embed_drawings
 
 __all__ = ["render_study", "show"]
 
@@ -31,9 +32,14 @@ def show(house: House, condition: Condition | FilmCondition) -> None:
     if not models:
         st.html(f'<p class="mc-lead">No usable model for {escape(condition.title)} is installed.</p>')
         return
-    facts: ModelFacts = st.selectbox(
-        "Model", models, format_func=lambda item: item.title, key=f"explore_film_{condition.id}"
-    )
+    with st.container(key="bar_films", width=460):
+        facts: ModelFacts = st.selectbox(
+            "Model",
+            models,
+            format_func=lambda item: item.title,
+            key=f"explore_film_{condition.id}",
+            label_visibility="collapsed",
+        )
     study = find_film_study(house.catalog, facts.model_id)
     if study is None:
         st.html(
@@ -42,7 +48,7 @@ def show(house: House, condition: Condition | FilmCondition) -> None:
             "explained on the X-ray page (H).</p>"
         )
         return
-    st.html(render_study(study, facts))
+    st.html(embed_drawings(render_study(study, facts)))
     st.html(
         '<p class="mc-quiet">Films of your own: drop them on the X-ray page; H shows the map of each, with its '
         "checks.</p>"

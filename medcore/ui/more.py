@@ -190,7 +190,8 @@ def _show_stability(part: _Part) -> None:
         )
     st.html(
         f'<div class="mc-text"><p><b>Is this explanation stable?</b> {noise}</p><p>Each bar is computed from '
-        f"{explanation.n_coalitions} combinations of known and unknown fields; its own error is at most ±{100 * explanation.worst_error:.1f} points.</p></div>"
+        f"{explanation.n_coalitions} combinations of known and unknown fields; its own error is at most "
+        f"±{100 * explanation.worst_error:.1f} points.</p></div>"
     )
 
 

@@ -75,11 +75,11 @@ def test_fine_maps_are_added_up_to_coarse_ones():
     assert film_studies._join_cells(fine[:, :7, :7]).shape == (2, 7, 7)
 
 
-def test_the_sure_and_the_doubtful_are_found(study):
-    def doubt(item):
-        return abs(item.p - study.threshold)
-
-    assert min(map(doubt, study.certain)) >= max(map(doubt, study.uncertain))
+def test_the_sure_and_the_doubtful_are_found(study, model, table):
+    p = np.sort(model.probability(table.pixels / np.float32(255)))
+    assert [item.p for item in study.certain] == pytest.approx([*p[::-1][:3], *p[:3]], abs=1e-4)
+    doubt = np.sort(np.abs(p - study.threshold))
+    assert sorted(abs(item.p - study.threshold) for item in study.uncertain) == pytest.approx(doubt[:6], abs=1e-3)
 
 
 def test_ill_films_get_their_score_where_the_opacity_is(model):
