@@ -62,8 +62,10 @@ class FilmMap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilmStudies:
-    """What one version of a film model goes by; ``certain`` holds maps of the three films with the highest
-    and of the three with the lowest probability, ``uncertain`` of the six nearest to the cut-off.
+    """What one version of a film model goes by.
+
+    ``certain`` holds maps of the three films with the highest and of the three with the lowest probability,
+    ``uncertain`` of the six nearest to the cut-off.
     """
 
     model_id: str
