@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from medcore.figures.bars import Bar, BarChart
 from medcore.reports.case_file import (
-    CaseBar,
-    CaseBars,
     CaseFile,
     CaseFilm,
     CaseInput,
@@ -91,11 +90,11 @@ INPUTS = (
     ),
     make_input("waist_cm", label="Waist", text="not entered", value=None, unit="cm", mark="", loinc="8280-0"),
 )
-BARS = CaseBars(
+BARS = BarChart(
     base=5.0,
     bars=(
-        CaseBar(field="age_years", label="Age", value="61 years", points=4.2, note="a note"),
-        CaseBar(field="systolic_mmhg", label="Systolic pressure", value="142 mmHg H", points=-1.2),
+        Bar(field="age_years", label="Age", value="61 years", points=4.2, note="a note"),
+        Bar(field="systolic_mmhg", label="Systolic pressure", value="142 mmHg H", points=-1.2),
     ),
     n_others=3,
     others=4.0,

@@ -122,7 +122,7 @@ def choose_ticks(lo: float, hi: float, n: int = 5) -> tuple[float, ...]:
     Examples
     --------
     >>> choose_ticks(-0.021, 0.033)
-    (-0.02, -0.01, 0.0, 0.01, 0.02, 0.03)
+    (-0.02, 0.0, 0.02)
     """
     raw = (hi - lo) / max(n, 1)
     power = 10.0 ** math.floor(math.log10(raw))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ from medcore.errors import ConfigError, StorageError
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-__all__ = ["explain", "open_file", "open_server", "reading", "writing"]
+__all__ = ["explain", "load_cipher", "open_file", "open_server", "reading", "writing"]
 
 _POOL_SIZE = 4
 _CONNECT_TIMEOUT_S = 10
@@ -38,6 +40,36 @@ _REASONS = (
 )
 
 
+def load_cipher() -> Any:
+    """Return SQLCipher's DB-API module, bound to its own library whatever was loaded before it.
+
+    TensorFlow exports the symbols of a plain SQLite. A SQLCipher loaded after it would take those, know no
+    ``PRAGMA key`` and write plain text without a word; so it is told to look at itself first.
+
+    Raises
+    ------
+    StorageError
+        What was loaded does not encrypt.
+    """
+    flags = sys.getdlopenflags()
+    sys.setdlopenflags(flags | getattr(os, "RTLD_DEEPBIND", 0))
+    try:
+        from sqlcipher3 import dbapi2
+    finally:
+        sys.setdlopenflags(flags)
+    probe = dbapi2.connect(":memory:")
+    try:
+        encrypts = probe.execute("PRAGMA cipher_version").fetchone()
+    finally:
+        probe.close()
+    if not encrypts:
+        raise StorageError(
+            "The journal's library does not encrypt in this process: another SQLite was loaded before it. Nothing "
+            "was written. Start medcore anew; if it lasts, install it in an environment of its own."
+        )
+    return dbapi2
+
+
 def open_file(path: Path, key: bytes, *, busy_s: float, pragmas: tuple[str, ...] = ()) -> Engine:
     """Return the engine of an existing or empty encrypted file (write-ahead log, every commit on disk).
 
@@ -52,7 +84,8 @@ def open_file(path: Path, key: bytes, *, busy_s: float, pragmas: tuple[str, ...]
         Further settings of each connection.
     """
     import sqlalchemy
-    from sqlcipher3 import dbapi2
+
+    dbapi2 = load_cipher()
 
     def connect() -> Any:
         connection = dbapi2.connect(str(path), timeout=busy_s, isolation_level=None, check_same_thread=False)

@@ -15,12 +15,11 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from medcore.errors import InputError
+from medcore.figures.bars import BarChart
 
 __all__ = [
     "NOTICE",
     "STATES",
-    "CaseBar",
-    "CaseBars",
     "CaseFile",
     "CaseFilm",
     "CaseInput",
@@ -146,28 +145,6 @@ class CaseRisk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CaseBar:
-    """One field's contribution in percentage points, positive = raises the risk."""
-
-    field: str
-    label: str
-    value: str
-    points: float
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseBars:
-    """The longest bars and the sum of the rest: ``base + bars + others = estimate``, all in per cent."""
-
-    base: float
-    bars: tuple[CaseBar, ...]
-    n_others: int
-    others: float
-    estimate: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CasePicture:
     """A PNG, at most a few hundred kilobytes, with what it shows in words. ``of_film`` = shows pixels of a film."""
 
@@ -269,7 +246,7 @@ class CaseFile:
     record: str = ""
     site: str = ""
     inputs: tuple[CaseInput, ...] = ()
-    bars: CaseBars | None = None
+    bars: BarChart | None = None
     bars_problem: str = ""
     film: CaseFilm | None = None
     point: CasePoint | None = None

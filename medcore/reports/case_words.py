@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-from medcore.reports.case_file import CaseBars, CaseFile, CaseFilm, CaseRisk
+from medcore.figures.bars import BarChart
+from medcore.reports.case_file import CaseFile, CaseFilm, CaseRisk
 from medcore.results import whole_percent
 
 __all__ = [
@@ -104,7 +105,7 @@ def write_state_line(risk: CaseRisk) -> str:
     return f"{risk.n_known} of {risk.n_fields} fields entered" if risk.n_fields else ""
 
 
-def write_moved(bars: CaseBars) -> str:
+def write_moved(bars: BarChart) -> str:
     """Write from where to where the bars lead: ``"from 37 % to > 99 %"``."""
     return f"from {write_percent(bars.base / 100)} to {write_percent(bars.estimate / 100)}"
 

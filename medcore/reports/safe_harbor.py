@@ -14,8 +14,8 @@ from enum import StrEnum
 from typing import get_args, get_type_hints
 
 from medcore.errors import InputError
+from medcore.figures.bars import Bar
 from medcore.reports.case_file import (
-    CaseBar,
     CaseFile,
     CaseFilm,
     CaseInput,
@@ -279,7 +279,7 @@ def _hide_input(item: CaseInput) -> CaseInput:
     return replace(item, value=90.0, text=_ELDERLY, comparator=">=")
 
 
-def _hide_bar(bar: CaseBar) -> CaseBar:
+def _hide_bar(bar: Bar) -> Bar:
     if bar.field in _AGE_FIELDS:
         return replace(bar, value=_ELDERLY, note="")
     return replace(bar, note="") if _may_state_age(bar.note) else bar

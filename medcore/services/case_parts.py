@@ -12,13 +12,11 @@ import numpy as np
 from medcore.conditions.condition import Condition
 from medcore.conditions.film_condition import FilmCondition
 from medcore.errors import MedcoreError
-from medcore.figures.bars import rank_bars
+from medcore.figures.bars import BarChart, rank_bars
 from medcore.imaging.display import render
 from medcore.imaging.radiograph import Radiograph
 from medcore.records import Field, FieldKind, PatientRecord
 from medcore.reports.case_file import (
-    CaseBar,
-    CaseBars,
     CaseFilm,
     CaseInput,
     CaseModel,
@@ -203,24 +201,19 @@ def compare_patient(patient: CasePatient, inputs: Sequence[CaseInput], at: datet
     )
 
 
-def describe_bars(condition: Condition, reading: FormReading, assessment: Assessment) -> CaseBars | None:
+def describe_bars(condition: Condition, reading: FormReading, assessment: Assessment) -> BarChart | None:
     """Describe what moved the estimate, the six strongest fields and the rest; None without an explanation."""
     explanation = assessment.explanation
     if explanation is None:
         return None
     fields = {item.name: item for item in condition.schema.inputs}
     record, marks = reading.record, assessment.marks
-    chart = rank_bars(
+    return rank_bars(
         explanation,
         {name: item.label for name, item in fields.items()},
         {name: _write_value(item, record.values.get(name), record, marks) for name, item in fields.items()},
         condition.bar_notes(record.values, explanation.contributions),
     )
-    bars = tuple(
-        CaseBar(field=bar.field, label=bar.label, value=bar.value, points=bar.points, note=bar.note)
-        for bar in chart.bars
-    )
-    return CaseBars(base=chart.base, bars=bars, n_others=chart.n_others, others=chart.others, estimate=chart.estimate)
 
 
 def say_no_bars(assessment: Assessment) -> str:

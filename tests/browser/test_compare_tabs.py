@@ -52,7 +52,7 @@ def test_own_rows_take_the_place_of_the_study_and_go_again(compare, tmp_path):
     compare.get_by_role("button", name="Score and compare").click()
     closing = compare.get_by_role("button", name="Close this file, back to the study")
     closing.wait_for(timeout=SLOW_MS)
-    assert "241 rows" in compare.locator(".st-key-opened_tab").inner_text()
+    compare.get_by_text("241 rows").first.wait_for()
     open_tab(compare, "Subgroups")
     compare.locator(".mc-forest").get_by_text("s0", exact=True).wait_for()
     open_tab(compare, "Your data")

@@ -39,7 +39,7 @@ def test_a_doctor_fills_the_form_and_reads_the_risk(open_page, fake_server):
     assert page.locator(".mc-title").inner_text() == "Still needed for a score"
     score(page)
     assert re.fullmatch(r"\d+ %", read_number(page))
-    page.wait_for_function("document.querySelectorAll('.mc-bars tbody tr th').length >= 7")
+    page.wait_for_function("() => document.querySelectorAll('.mc-bars tbody tr th').length >= 7")
     first = page.locator(".mc-bars").inner_html()
     fill(page, waist_cm="118")
     page.wait_for_function("old => document.querySelector('.mc-bars')?.innerHTML !== old", arg=first)

@@ -38,7 +38,7 @@ def page(open_page, viewer_server):
     page.on("websocket", lambda socket: socket.on("framereceived", lambda data: page.received.append(len(data))))
     page.goto(viewer_server)
     page.wait_for_selector(".pane.current[data-frames]")
-    page.wait_for_function(f"{STORE}.films.size === 3 && {STORE}.tensors.size === 3")
+    page.wait_for_function(f"() => {STORE}.films.size === 3 && {STORE}.tensors.size === 3")
     box = page.locator(".pane.current").bounding_box()
     page.middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.move(*page.middle)
@@ -278,7 +278,7 @@ def test_what_the_reader_set_is_kept_by_film(page):
 def test_pixels_that_are_missing_are_asked_for_and_damaged_ones_explained(page):
     page.keyboard.press("n")
     page.wait_for_selector(".pane.current[data-film=film-1]")
-    page.wait_for_function(f"{STORE}.films.size === 4 && {STORE}.tensors.size === 4")
+    page.wait_for_function(f"() => {STORE}.films.size === 4 && {STORE}.tensors.size === 4")
     page.evaluate(f"{STORE}.films.delete('film-0')")
     page.evaluate(  # the first answer is damaged on its way
         f"""() => {{
@@ -342,12 +342,12 @@ def test_the_help_card_by_keyboard_and_full_screen(page):
     page.keyboard.press("Escape")
     assert card.is_hidden()
     page.keyboard.press("f")
-    page.wait_for_function("document.fullscreenElement !== null")
+    page.wait_for_function("() => document.fullscreenElement !== null")
     page.keyboard.press("i")
     settle(page)
     assert read(page, "inverted") == "true"
     page.keyboard.press("f")
-    page.wait_for_function("document.fullscreenElement === null")
+    page.wait_for_function("() => document.fullscreenElement === null")
 
 
 def test_everything_can_be_done_without_a_mouse(page):

@@ -3,6 +3,8 @@
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta, timezone
@@ -11,6 +13,7 @@ import pytest
 
 from medcore.errors import StorageError
 from medcore.journal import Event, Journal, open_journal
+from medcore.journal.engine import load_cipher
 
 EVENT = Event(
     actor="local:ada",
@@ -218,3 +221,26 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageError, match="cannot be written"):
         Journal(tmp_path / "file" / "folder").record(EVENT)
+
+
+@pytest.mark.parametrize("first", ["import tensorflow", "import sqlite3", "import sqlite3, tensorflow"])
+def test_the_journal_is_encrypted_whatever_was_loaded_before_it(tmp_path, first):
+    """TensorFlow brings a plain SQLite whose symbols a SQLCipher loaded later would take for its own."""
+    script = f"""{first}
+from pathlib import Path
+from medcore.journal import Event, Journal
+with Journal(Path({str(tmp_path)!r})) as journal:
+    journal.record(Event(actor="dr.plainly.visible", action="look", outcome="shown"))
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=120)
+    found = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"plainly.visible" not in found
+    assert not (tmp_path / "journal.db").read_bytes().startswith(b"SQLite format 3")
+
+
+def test_a_library_that_does_not_encrypt_is_refused(tmp_path, monkeypatch):
+    import sqlcipher3
+
+    monkeypatch.setattr(sqlcipher3, "dbapi2", sqlite3)
+    with pytest.raises(StorageError, match="does not encrypt"):
+        load_cipher()
