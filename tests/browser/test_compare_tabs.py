@@ -21,6 +21,7 @@ def write_rows(path):
 
 
 def open_tab(page, name):
+    page.wait_for_function("() => document.querySelectorAll('.st-key-compare_tabs').length === 1")
     page.get_by_role("radio", name=name, exact=True).click()
 
 
