@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from medcore.errors import InputError
 
-__all__ = ["Provenance", "TrainingTable"]
+__all__ = ["Provenance", "TrainingTable", "shuffle_rows"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +68,8 @@ class TrainingTable:
         arrays = (self.eligible, *self.groups.values(), *self.secondary.values(), *optional)
         if self.X.shape != (n, len(self.field_names)) or any(len(array) != n for array in arrays):
             raise InputError("the columns of a training table must have one length")
+
+
+def shuffle_rows(condition_id: str, rows: np.ndarray) -> np.ndarray:
+    """Return rows in the order in which a condition's released figures stand: the same for all of its models."""
+    return np.random.default_rng(zlib.crc32(condition_id.encode())).permutation(rows)

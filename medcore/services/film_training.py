@@ -13,7 +13,6 @@ import json
 import math
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed
@@ -27,6 +26,7 @@ from medcore import __version__
 from medcore.conditions.catalog import find_film_condition
 from medcore.conditions.film_condition import FilmCondition
 from medcore.datasets.chest_films import FilmTable, OriginalFilm, load_originals
+from medcore.datasets.table import shuffle_rows
 from medcore.errors import ConfigError
 from medcore.evaluation.discrimination import auroc
 from medcore.inference.film_calibrator import FilmCalibrator
@@ -301,7 +301,7 @@ def _evaluation_arrays(
     """
     rows = np.concatenate([table.rows("validation"), table.rows("test")])
     logits = np.concatenate([validation.logits, test.logits])
-    order = np.random.default_rng(zlib.crc32(condition.id.encode())).permutation(len(rows))
+    order = shuffle_rows(condition.id, np.arange(len(rows)))
     _, first, patient = np.unique(table.patient[rows][order], return_index=True, return_inverse=True)
     return {
         "part": table.part[rows][order],

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from medcore.conditions.catalog import find_condition
 from medcore.conditions.condition import Condition
+from medcore.datasets.table import shuffle_rows
 from medcore.errors import InputError, IntegrityError
 from medcore.evaluation.board import board
 from medcore.evaluation.drift import FieldSummary, summarise_field
@@ -206,7 +206,7 @@ def measure_blanks(catalog: Catalog, condition: Condition, table: TrainingTable,
     """
     bundle = catalog.bundle(model_id)
     arrays = bundle.read_arrays("evaluation.npz")
-    order = np.random.default_rng(zlib.crc32(condition.id.encode())).permutation(np.flatnonzero(table.eligible))
+    order = shuffle_rows(condition.id, np.flatnonzero(table.eligible))
     y, p = np.asarray(arrays["y"]), np.asarray(arrays["p"], dtype=np.float64)
     if not np.array_equal(table.y[order], y):
         raise InputError(f"{model_id} was trained on other rows than these: train it again", field="data")

@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as installed
@@ -28,7 +27,7 @@ from sklearn.model_selection import StratifiedKFold
 from medcore import __version__
 from medcore.conditions.catalog import find_condition, kind_of
 from medcore.conditions.condition import Condition
-from medcore.datasets.table import TrainingTable
+from medcore.datasets.table import TrainingTable, shuffle_rows
 from medcore.encoding import Encoding
 from medcore.evaluation.calibration import brier
 from medcore.evaluation.comparison import compare_auroc
@@ -349,8 +348,7 @@ def evaluation_arrays(
     Rows whose combination of groups holds fewer than ten people lose their groups. The shuffle is
     the same for every model of a condition, so that models can be compared in pairs.
     """
-    asked = np.flatnonzero(table.eligible)
-    order = np.random.default_rng(zlib.crc32(condition_id.encode())).permutation(asked)
+    order = shuffle_rows(condition_id, np.flatnonzero(table.eligible))
     arrays = {
         "y": table.y[order].astype(np.int8),
         "p": p[order].astype(np.float32),

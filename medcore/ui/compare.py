@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from functools import cache
 from html import escape
 
 import streamlit as st
@@ -43,11 +42,6 @@ _MESSAGE_KEY = "mc_lock_message"
 _CHOICE_KEY = "mc_cut_offs"
 _FIRST = Choice(cut_off=0.1, use="find cases")
 _MOST = len(STYLES)
-
-
-@cache
-def _stopwatch() -> timing.Stopwatch:
-    return timing.Stopwatch()
 
 
 def choose_models(house: House, condition: Condition | FilmCondition) -> tuple[str, ...]:
@@ -164,7 +158,7 @@ def show_curves(house: House, condition: Condition | FilmCondition, comparison: 
         key=f"curves_{condition.id}",
         signature=signature,
         start=chosen.get(condition.id) or _find_start(house, comparison),
-        milliseconds={**_stopwatch().read(comparison.models), **comparison.milliseconds},
+        milliseconds={**timing.find_stopwatch().read(comparison.models), **comparison.milliseconds},
     )
     chosen[condition.id] = choice
     return choice
@@ -172,13 +166,13 @@ def show_curves(house: House, condition: Condition | FilmCondition, comparison: 
 
 def show_times(house: House, comparison: Comparison) -> None:
     """Measure the time per case beside the page, where it is not known, and run the page again once it is."""
-    if _stopwatch().start(house, comparison.models):
+    if timing.find_stopwatch().start(house, comparison.models):
         _wait_for_times(house, comparison)
 
 
 @st.fragment(run_every=2)
 def _wait_for_times(house: House, comparison: Comparison) -> None:
-    if not _stopwatch().start(house, comparison.models):
+    if not timing.find_stopwatch().start(house, comparison.models):
         st.rerun()
 
 

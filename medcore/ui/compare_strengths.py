@@ -12,11 +12,11 @@ from medcore.results import ModelFacts
 from medcore.services import comparing
 from medcore.services.strengths import ASPECTS, Mark, Strength, measure_bytes, measure_explanations, strengths
 from medcore.ui.compare_scene import Scene
+from medcore.ui.timing import find_stopwatch
 
 __all__ = ["render_strengths", "show_strengths"]
 
 _explained: dict[str, float] = {}
-_timed: dict[str, float] = {}
 
 
 def show_strengths(scene: Scene) -> None:
@@ -24,7 +24,7 @@ def show_strengths(scene: Scene) -> None:
     with st.spinner("Measuring times on this server…"):
         _measure(scene)
     seconds = {facts.model_id: _explained[facts.sha256] for facts in scene.models if facts.sha256 in _explained}
-    milliseconds = {facts.model_id: _timed[facts.sha256] for facts in scene.models if facts.sha256 in _timed}
+    milliseconds = find_stopwatch().read(scene.models)
     rows = strengths(
         replace(scene.comparison, milliseconds={**scene.comparison.milliseconds, **milliseconds}),
         spreads=None
@@ -61,10 +61,10 @@ def _render(mark: Mark) -> str:
 
 
 def _measure(scene: Scene) -> None:
-    house = scene.house
+    house, timed = scene.house, find_stopwatch().known
     for facts in scene.models:
-        if facts.sha256 not in _timed:
-            _keep(_timed, facts, comparing.measure_milliseconds(house.gateway, house.catalog, [facts.model_id]))
+        if facts.sha256 not in timed:
+            _keep(timed, facts, comparing.measure_milliseconds(house.gateway, house.catalog, [facts.model_id]))
         if facts.sha256 not in _explained:
             _keep(_explained, facts, measure_explanations(house.gateway, house.catalog, [facts.model_id]))
 

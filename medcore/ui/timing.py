@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from functools import cache
 
 from medcore.errors import MedcoreError
 from medcore.results import ModelFacts
 from medcore.services.comparing import measure_milliseconds
 from medcore.services.house import House
 
-__all__ = ["Stopwatch"]
+__all__ = ["Stopwatch", "find_stopwatch"]
 
 _WAIT_S = 120.0
 _STEP_S = 0.5
@@ -54,3 +55,9 @@ class Stopwatch:
                 continue
             if facts.model_id in found:
                 self.known[facts.sha256] = found[facts.model_id]
+
+
+@cache
+def find_stopwatch() -> Stopwatch:
+    """Return the one clock of this server."""
+    return Stopwatch()
