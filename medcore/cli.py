@@ -165,7 +165,7 @@ def evaluate(
     """Measure a model on labelled data: every metric with its 95 % interval."""
     _quiet_tensorflow()
     from medcore.conditions.catalog import kind_of
-    from medcore.services.evaluation import evaluate_file, evaluate_films
+    from medcore.services.training.evaluation import evaluate_file, evaluate_films
 
     about_films = kind_of(condition) == "image"
     report = (evaluate_films if about_films else evaluate_file)(condition, file, model_id=model)
@@ -195,7 +195,7 @@ def train(
     """Train, calibrate, evaluate and write the bundles of a condition."""
     _quiet_tensorflow()
     from medcore.config import read_settings
-    from medcore.services import interval_study, training
+    from medcore.services.training import interval_study, training
 
     settings = read_settings()
     if study_intervals:
@@ -230,8 +230,8 @@ def study(
     _quiet_tensorflow()
     from medcore.conditions.catalog import kind_of
     from medcore.config import read_settings
-    from medcore.services.film_studies import study_film_models
-    from medcore.services.studies import STUDIED_RECIPES, run_study
+    from medcore.services.compare.film_studies import study_film_models
+    from medcore.services.compare.studies import STUDIED_RECIPES, run_study
 
     settings = read_settings()
     if kind_of(condition) == "image":
@@ -278,7 +278,7 @@ def explain_cohort(
 ) -> None:
     """Explain a model on its made-up patients for the explore page, once for all who open it."""
     _quiet_tensorflow()
-    from medcore.services.explore_store import explain_made_up
+    from medcore.services.explore.explore_store import explain_made_up
 
     for path in explain_made_up(condition, model, every=every, out=out, report=_say):
         print(path)
@@ -291,7 +291,7 @@ def bench(
 ) -> None:
     """Measure speed, each figure beside its baseline from the same run."""
     _quiet_tensorflow()
-    from medcore.services.bench import run_bench
+    from medcore.services.bench.bench import run_bench
 
     rows = run_bench(only=only, report=_say)
     if as_json:
@@ -307,7 +307,7 @@ def _predict_rows(
     condition: str, files: Sequence[Path], model: str | None, explain: bool, out: Path | None, as_json: bool
 ) -> None:
     """Score the rows of CSV files."""
-    from medcore.services import cohort
+    from medcore.services.training import cohort
 
     counts = cohort.Counts()
     problems: list[MedcoreError] = []
@@ -330,8 +330,8 @@ def _predict_rows(
 
 def _predict_films(condition: str, sources: Sequence[Path], model: str | None, out: Path | None, as_json: bool) -> None:
     """Score films and folders of films."""
-    from medcore.services import film_cohort
-    from medcore.services.cohort import Counts
+    from medcore.services.training import film_cohort
+    from medcore.services.training.cohort import Counts
 
     counts = Counts()
     films = film_cohort.find_films(sources)
@@ -349,7 +349,7 @@ def _open_sinks(
     stack: ExitStack, out: Path | None, as_json: bool, names: Sequence[str] = ()
 ) -> Callable[[Sequence[dict[str, Any]]], None]:
     """Return what takes finished rows: a CSV file, JSON on standard output, or lines to read."""
-    from medcore.services import cohort
+    from medcore.services.training import cohort
 
     sinks: list[cohort.RowSink] = [stack.enter_context(cohort.write_csv(out, names))] if out else []
     if as_json:

@@ -90,7 +90,7 @@ def train_small(models_dir, condition_id, names, *, table=None):
     import pytest
 
     from medcore.models import coverage, recipes
-    from medcore.services import training
+    from medcore.services.training import training
 
     table = table or make_table(condition_id)
     with pytest.MonkeyPatch.context() as patch:

@@ -19,9 +19,9 @@ from medcore.results import (
     Response,
     Status,
 )
+from medcore.services.films.worklist import FilmMemory
 from medcore.services.gateway import ModelAnswer
 from medcore.services.house import DefaultChoice, House, find_condition, list_conditions
-from medcore.services.worklist import FilmMemory
 
 SHA = "ab12cd" + "0" * 58
 CARD = "# Made-up model\n\n## Purpose\nTests only.\n\n## Population\nNobody.\n"

@@ -46,7 +46,7 @@ MAY_TOUCH_ENVIRONMENT = {  # config reads it; the others only hand it on to what
     "medcore/config.py",
     "medcore/workers.py",
     "medcore/cli.py",
-    "medcore/services/bench_browser.py",
+    "medcore/services/bench/bench_browser.py",
 }
 STREAMLIT_ROOMS = {"ui"}
 

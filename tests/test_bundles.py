@@ -18,7 +18,7 @@ from medcore.records import FieldKind, find_unit_question
 from medcore.records.reading import check_possible
 from medcore.registry import Catalog, load_skops, open_bundle
 from medcore.registry.catalog import DEFAULTS_NAME
-from medcore.services.training import choose_defaults
+from medcore.services.training.training import choose_defaults
 
 SHELF = Path(__file__).resolve().parent.parent / "assets" / "models"
 ALL_FOLDERS = sorted(path.parent for path in SHELF.glob("*/manifest.json"))

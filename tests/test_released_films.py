@@ -14,7 +14,7 @@ from medcore.imaging.phantom import make_phantom
 from medcore.imaging.squash import film_tensor
 from medcore.inference.film_model import FilmModel
 from medcore.registry import Catalog, open_bundle
-from medcore.services.film_training import RELEASES_NAME
+from medcore.services.training.film_training import RELEASES_NAME
 
 SHELF = Path(__file__).resolve().parent.parent / "assets" / "models"
 FOLDERS = sorted(

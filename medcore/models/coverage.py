@@ -1,6 +1,6 @@
 """How wide the sampling interval must be: what the semi-synthetic study found for each bundle.
 
-The study (:mod:`medcore.services.interval_study`) draws whole studies from a population whose risks are
+The study (:mod:`medcore.services.training.interval_study`) draws whole studies from a population whose risks are
 known, trains the recipe on each, and looks how often the interval holds the risk that the same recipe
 reaches with a very large study of that population. ``coverage.json`` keeps what it measured.
 """

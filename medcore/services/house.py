@@ -16,10 +16,10 @@ from medcore.config import Settings, read_settings
 from medcore.imaging.reader import FilmReader
 from medcore.journal import Journal
 from medcore.registry import Catalog, DefaultChoice
-from medcore.services.analysis_child import AnalysisProcess
+from medcore.services.compare.analysis_child import AnalysisProcess
+from medcore.services.films.worklist import FilmMemory, FilmSource
 from medcore.services.gateway import Gateway
 from medcore.services.model_child import ChildGateway
-from medcore.services.worklist import FilmMemory, FilmSource
 
 __all__ = [
     "Catalog",

@@ -20,8 +20,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from medcore.errors import ArtifactError, InputError, IntegrityError, MedcoreError, UnknownNameError
 from medcore.results import Explanation, Prediction, Reason, Response, Saliency
+from medcore.services.compare.row_pipe import pack_arrays, read_result, unpack_rows, write_result
 from medcore.services.gateway import BundleCheck, ModelAnswer, RowScores
-from medcore.services.row_pipe import pack_arrays, read_result, unpack_rows, write_result
 from medcore.workers import Limits, Worker
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from html import escape
 import streamlit as st
 
 from medcore.errors import MedcoreError
-from medcore.services.case_file import CaseCopy, CaseFile, CaseFormat, CasePatient, export_case_file
+from medcore.services.bedside.case_file import CaseCopy, CaseFile, CaseFormat, CasePatient, export_case_file
 from medcore.services.house import House
 
 __all__ = ["show"]

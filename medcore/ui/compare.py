@@ -13,8 +13,8 @@ from medcore.errors import InputError, MedcoreError
 from medcore.evaluation.compared import Comparison
 from medcore.figures.curve_payload import STYLES, build_payload, name_shortly, style_models
 from medcore.results import ModelFacts
-from medcore.services import cut_offs
-from medcore.services.comparing import choose_first, compare_bundles, list_models, open_comparison
+from medcore.services.compare import cut_offs
+from medcore.services.compare.comparing import choose_first, compare_bundles, list_models, open_comparison
 from medcore.services.house import Condition, FilmCondition, House
 from medcore.services.prevalence import restate_risk
 from medcore.ui import curves, guard, timing

@@ -11,8 +11,8 @@ from typing import Any
 import streamlit as st
 
 from medcore.figures.forest import Forest, ForestRow, render_forest
-from medcore.services import blank_rows, comparing, upload_questions
-from medcore.services.board import name_group, say_too_few
+from medcore.services.compare import blank_rows, comparing, upload_questions
+from medcore.services.compare.board import name_group, say_too_few
 from medcore.ui.compare_scene import Scene, choose_model, list_in_words, show_sentence
 
 __all__ = [

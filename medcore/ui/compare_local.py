@@ -10,9 +10,9 @@ import streamlit as st
 
 from medcore.errors import MedcoreError
 from medcore.results import MetricValue
-from medcore.services import local_validation
-from medcore.services.labelled import LabelledUpload
-from medcore.services.local_validation import METHODS, RecalibratedCopy
+from medcore.services.compare import local_validation
+from medcore.services.compare.labelled import LabelledUpload
+from medcore.services.compare.local_validation import METHODS, RecalibratedCopy
 from medcore.ui.compare_scene import Scene, choose_model
 from medcore.ui.wording import as_sentence
 

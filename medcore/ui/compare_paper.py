@@ -10,8 +10,8 @@ from typing import Any
 import streamlit as st
 
 from medcore.errors import MedcoreError
-from medcore.services import board
-from medcore.services.blank_rows import BY_COUNT
+from medcore.services.compare import board
+from medcore.services.compare.blank_rows import BY_COUNT
 from medcore.ui.compare_scene import Scene, choose_model
 from medcore.ui.compare_subgroups import find_rows
 

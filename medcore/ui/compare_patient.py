@@ -15,10 +15,11 @@ from medcore.figures.aligned_bars import render_aligned
 from medcore.figures.forest import Forest, ForestRow, render_forest
 from medcore.records import Field
 from medcore.results import Status
-from medcore.services import clinic, same_patient
-from medcore.services.clinic import FormReading
+from medcore.services.bedside import clinic
+from medcore.services.bedside.clinic import FormReading
+from medcore.services.compare import same_patient
+from medcore.services.compare.same_patient import MadeUpPatient, PatientView, SamePatient
 from medcore.services.house import Condition, FilmCondition
-from medcore.services.same_patient import MadeUpPatient, PatientView, SamePatient
 from medcore.ui import state, wording
 from medcore.ui.compare_scene import Scene, show_sentence
 from medcore.ui.panel import Texts

@@ -11,9 +11,9 @@ import streamlit as st
 
 from medcore.evaluation.compared import Comparison
 from medcore.results import ModelFacts
-from medcore.services.board import find_question
+from medcore.services.compare.board import find_question
+from medcore.services.compare.labelled import LabelledUpload
 from medcore.services.house import Condition, FilmCondition, House
-from medcore.services.labelled import LabelledUpload
 from medcore.services.prevalence import restate_risk
 
 __all__ = ["LABELLED_KEY", "Scene", "choose_model", "list_in_words", "show_sentence"]

@@ -9,8 +9,8 @@ from html import escape
 import streamlit as st
 
 from medcore.results import ModelFacts
-from medcore.services import comparing
-from medcore.services.strengths import ASPECTS, Mark, Strength, measure_bytes, measure_explanations, strengths
+from medcore.services.compare import comparing
+from medcore.services.compare.strengths import ASPECTS, Mark, Strength, measure_bytes, measure_explanations, strengths
 from medcore.ui.compare_scene import Scene
 from medcore.ui.timing import find_stopwatch
 

@@ -12,8 +12,8 @@ import streamlit as st
 
 from medcore.figures.forest import Forest, ForestRow, render_forest
 from medcore.results import MetricValue
-from medcore.services import blank_rows, comparing, labelled
-from medcore.services.board import name_attribute, name_group, say_too_few
+from medcore.services.compare import blank_rows, comparing, labelled
+from medcore.services.compare.board import name_attribute, name_group, say_too_few
 from medcore.services.house import FilmCondition
 from medcore.ui.compare_scene import Scene, choose_model, show_sentence
 

@@ -9,8 +9,8 @@ import streamlit as st
 
 from medcore.errors import MedcoreError
 from medcore.evaluation.compared import Comparison
+from medcore.services.compare.labelled import LabelledUpload
 from medcore.services.house import House
-from medcore.services.labelled import LabelledUpload
 from medcore.ui import theme
 from medcore.ui.compare_differences import show_differences, show_folds
 from medcore.ui.compare_paper import show_methods, show_paper

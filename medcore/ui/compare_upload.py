@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from medcore.errors import MedcoreError
-from medcore.services import labelled, upload_questions
+from medcore.services.compare import labelled, upload_questions
 from medcore.services.house import Condition
 from medcore.ui.compare_local import show_local
 from medcore.ui.compare_scene import LABELLED_KEY, Scene, show_sentence

@@ -10,8 +10,8 @@ import streamlit as st
 
 from medcore.errors import MedcoreError
 from medcore.results import ModelFacts
-from medcore.services.explore_store import find_kept, keep
-from medcore.services.explore_studies import (
+from medcore.services.explore.explore_store import find_kept, keep
+from medcore.services.explore.explore_studies import (
     MOST_ROWS,
     Origin,
     Study,
@@ -20,8 +20,8 @@ from medcore.services.explore_studies import (
     read_upload,
     wisconsin_study,
 )
-from medcore.services.explore_view import describe_exploration
-from medcore.services.exploring import Exploration, ExploreJob
+from medcore.services.explore.explore_view import describe_exploration
+from medcore.services.explore.exploring import Exploration, ExploreJob
 from medcore.services.house import Condition, FilmCondition, House
 from medcore.ui import guard, plots, runtime
 

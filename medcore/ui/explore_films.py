@@ -9,7 +9,7 @@ import streamlit as st
 
 from medcore.figures.film_maps import render_map
 from medcore.results import ModelFacts
-from medcore.services.film_studies import FilmGroup, FilmMap, FilmStudies, find_film_study
+from medcore.services.compare.film_studies import FilmGroup, FilmMap, FilmStudies, find_film_study
 from medcore.services.house import Condition, FilmCondition, House
 from medcore.ui import wording
 from medcore.ui.panel import embed_drawings

@@ -8,10 +8,10 @@ from html import escape
 import streamlit as st
 
 from medcore.results import Status
-from medcore.services.case_file import make_film_case_file
+from medcore.services.bedside.case_file import make_film_case_file
+from medcore.services.films.reading import FilmCase, Finding, OwnReading, Stage, Verdict
+from medcore.services.films.worklist import Worklist
 from medcore.services.house import FilmCondition
-from medcore.services.reading import FilmCase, Finding, OwnReading, Stage, Verdict
-from medcore.services.worklist import Worklist
 from medcore.ui import bridge, case_file, film_state, findings, runtime
 
 __all__ = ["show"]

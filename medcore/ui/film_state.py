@@ -12,10 +12,10 @@ import streamlit as st
 
 from medcore.errors import MedcoreError
 from medcore.results import ModelFacts
+from medcore.services.films.reading import HEAT_MAP, Desk, FilmCase, OwnReading, Stage, Verdict
+from medcore.services.films.worklist import Added, Keep, Sort, Worklist
 from medcore.services.house import FilmCondition, House
 from medcore.services.operating import find_points
-from medcore.services.reading import HEAT_MAP, Desk, FilmCase, OwnReading, Stage, Verdict
-from medcore.services.worklist import Added, Keep, Sort, Worklist
 from medcore.ui import wording
 from medcore.ui.viewer import ViewerEvents
 

@@ -8,8 +8,8 @@ from html import escape
 import numpy as np
 import streamlit as st
 
-from medcore.services.reading import FilmCase, Finding, Stage, make_sample
-from medcore.services.worklist import MAX_FILMS, Counts, Worklist
+from medcore.services.films.reading import FilmCase, Finding, Stage, make_sample
+from medcore.services.films.worklist import MAX_FILMS, Counts, Worklist
 from medcore.ui import film_panel, film_state, findings
 from medcore.ui import worklist as film_list
 from medcore.ui.viewer import ViewerFilm

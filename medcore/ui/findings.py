@@ -1,6 +1,6 @@
 """The words of the X-ray panel as HTML: state, probability, sentence, cut-off, limits. Pure text, no Streamlit.
 
-Takes a :class:`~medcore.services.reading.Finding`, which exists for a read film only; of a film that was not read
+Takes a :class:`~medcore.services.films.reading.Finding`, which exists for a read film only; of a film that was not read
 there is nothing here to show but its state.
 """
 
@@ -14,9 +14,9 @@ from html import escape
 
 from medcore.errors import MedcoreError
 from medcore.results import ModelFacts, Saliency, Status
+from medcore.services.films.reading import HEAT_MAP, SHAP_MAP, FilmCase, Finding, OwnReading, Stage
 from medcore.services.house import FilmCondition
 from medcore.services.operating import OperatingPoint
-from medcore.services.reading import HEAT_MAP, SHAP_MAP, FilmCase, Finding, OwnReading, Stage
 from medcore.ui import wording
 from medcore.ui.panel import embolden
 

@@ -14,8 +14,8 @@ import streamlit as st
 
 from medcore.records import Field, FieldKind, Role, UnitQuestion
 from medcore.records.paste import read_paste
-from medcore.services import clinic
-from medcore.services.clinic import FormReading
+from medcore.services.bedside import clinic
+from medcore.services.bedside.clinic import FormReading
 from medcore.services.house import Condition
 from medcore.ui import state, units, wording
 from medcore.ui.state import Draft

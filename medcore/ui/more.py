@@ -14,9 +14,9 @@ from medcore.errors import MedcoreError
 from medcore.figures.icons import render_icons
 from medcore.records import FieldKind
 from medcore.results import Assessment, ModelFacts, Response
-from medcore.services import clinic
-from medcore.services.case_file import make_case_file
-from medcore.services.clinic import FormReading
+from medcore.services.bedside import clinic
+from medcore.services.bedside.case_file import make_case_file
+from medcore.services.bedside.clinic import FormReading
 from medcore.services.house import Condition, House
 from medcore.services.prevalence import restate_risk
 from medcore.ui import case_file, panel, wording

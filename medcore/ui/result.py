@@ -13,8 +13,8 @@ from medcore.errors import MedcoreError
 from medcore.figures.bars import rank_bars, render_bars
 from medcore.records import Field
 from medcore.results import Assessment, ModelFacts
-from medcore.services import clinic
-from medcore.services.clinic import FormReading
+from medcore.services.bedside import clinic
+from medcore.services.bedside.clinic import FormReading
 from medcore.services.house import Condition, House
 from medcore.ui import bridge, form, more, panel, runtime, state, wording
 from medcore.ui.panel import ResultView, Texts

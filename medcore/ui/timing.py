@@ -9,7 +9,7 @@ from functools import cache
 
 from medcore.errors import MedcoreError
 from medcore.results import ModelFacts
-from medcore.services.comparing import measure_milliseconds
+from medcore.services.compare.comparing import measure_milliseconds
 from medcore.services.house import House
 
 __all__ = ["Stopwatch", "find_stopwatch"]

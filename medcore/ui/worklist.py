@@ -13,8 +13,8 @@ from typing import Any
 import streamlit as st
 
 from medcore.figures.thumbnail import draw_thumbnail
-from medcore.services.reading import FilmCase, Stage
-from medcore.services.worklist import Keep, Sort, Worklist
+from medcore.services.films.reading import FilmCase, Stage
+from medcore.services.films.worklist import Keep, Sort, Worklist
 from medcore.ui import film_state, findings, wording
 
 __all__ = ["HEIGHT_KEY", "describe_row", "show"]

@@ -96,7 +96,7 @@ def test_keyboard_paste_copy_and_announcement(open_page, fake_server):
     page.keyboard.type("HDL 1,2 mmol/l waist 101 foo 12")
     page.keyboard.press("Enter")
     page.wait_for_selector("text=understood 2")
-    assert page.locator(".st-key-waist_cm input").input_value() == "101"
+    page.wait_for_function("() => document.querySelector('.st-key-waist_cm input').value === '101'")
     score(page)
     page.get_by_role("button", name="Copy for the notes").wait_for()
     page.keyboard.press("Alt+k")

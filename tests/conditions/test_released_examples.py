@@ -6,7 +6,7 @@ from medcore.conditions.catalog import list_conditions
 from medcore.config import read_settings
 from medcore.registry import Catalog
 from medcore.results import Status
-from medcore.services import clinic
+from medcore.services.bedside import clinic
 from medcore.services.model_child import LocalGateway
 
 MODELS = read_settings().models_dir

@@ -7,8 +7,8 @@ from tiny_bundle import draw_rows, write_tiny_bundle
 from medcore.api import load_model
 from medcore.errors import InputError, MedcoreError
 from medcore.explain.rows import explain_rows, find_effect, shuffle_field
+from medcore.services.compare.row_pipe import pack_arrays, read_result, unpack_rows, write_result
 from medcore.services.model_child import LocalGateway, make_handler
-from medcore.services.row_pipe import pack_arrays, read_result, unpack_rows, write_result
 
 
 @pytest.fixture(scope="module")

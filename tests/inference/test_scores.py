@@ -66,7 +66,7 @@ def test_forest_scores_are_those_of_the_forest(shelf, rows):
 
 @pytest.mark.parametrize("name", ["logistic", "forest", "svm"])
 def test_a_loaded_bundle_scores_like_freshly_trained_parts(loaded, rows, name):
-    from medcore.services.training import learn_parts, make_rows
+    from medcore.services.training.training import learn_parts, make_rows
 
     recipe = make_recipes()[name]
     learning = make_rows(find_condition(CONDITION), make_table(CONDITION), recipe, 3)

@@ -138,7 +138,7 @@ def test_held_out_picks_the_member_that_did_not_see_the_row():
 @pytest.mark.parametrize("name", ["logistic", "forest", "svm"])
 def test_held_out_scores_do_not_depend_on_the_rows_own_outcome(name):
     from medcore.models.learners import learn
-    from medcore.services.training import make_rows
+    from medcore.services.training.training import make_rows
 
     recipe = replace(make_recipes()[name], repeats=1)
     rows = make_rows(find_condition(CONDITION), TABLE, recipe, 0, n_refits=1)

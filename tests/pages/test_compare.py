@@ -4,7 +4,7 @@ import fake_models
 import pytest
 
 from medcore.registry import Catalog
-from medcore.services.cut_offs import find_locked
+from medcore.services.compare.cut_offs import find_locked
 from medcore.ui import runtime
 
 PAGE = "analysis/compare"

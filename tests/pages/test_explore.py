@@ -10,9 +10,9 @@ from tiny_bundle import write_tiny_bundle
 
 from medcore.errors import WorkerError
 from medcore.registry import Catalog
-from medcore.services.explore_store import find_kept, keep
-from medcore.services.explore_studies import Origin, made_up_study
-from medcore.services.exploring import explore
+from medcore.services.explore.explore_store import find_kept, keep
+from medcore.services.explore.explore_studies import Origin, made_up_study
+from medcore.services.explore.exploring import explore
 from medcore.services.model_child import LocalGateway
 from medcore.ui import explore as page
 from medcore.ui import runtime

@@ -3,8 +3,8 @@
 import pytest
 
 from medcore.errors import MedcoreError
-from medcore.services import bench
-from medcore.services.bench import Figure, run_bench, time_calls
+from medcore.services.bench import bench
+from medcore.services.bench.bench import Figure, run_bench, time_calls
 
 
 def test_ratio_is_value_to_baseline():

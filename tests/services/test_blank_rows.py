@@ -9,9 +9,9 @@ import pytest
 
 from medcore.errors import IntegrityError
 from medcore.registry import Catalog
-from medcore.services.blank_rows import BY_COUNT, find_blank_rows, find_left_out, find_points
-from medcore.services.board import collect_board_paper
-from medcore.services.comparing import compare_bundles
+from medcore.services.compare.blank_rows import BY_COUNT, find_blank_rows, find_left_out, find_points
+from medcore.services.compare.board import collect_board_paper
+from medcore.services.compare.comparing import compare_bundles
 
 RELEASED = Path(__file__).resolve().parents[2] / "assets" / "models"
 MODELS = ("heart_disease-logistic", "heart_disease-svm")

@@ -14,7 +14,7 @@ import pytest
 from medcore.errors import InputError, StorageError, UnknownNameError
 from medcore.evaluation.subgroups import SubgroupRow
 from medcore.registry import Catalog
-from medcore.services.board import (
+from medcore.services.compare.board import (
     collect_board_paper,
     find_question,
     make_board_paper,
@@ -22,8 +22,8 @@ from medcore.services.board import (
     read_table,
     say_too_few,
 )
-from medcore.services.comparing import compare_bundles
-from medcore.services.cut_offs import lock_cut_off
+from medcore.services.compare.comparing import compare_bundles
+from medcore.services.compare.cut_offs import lock_cut_off
 
 RELEASED = Path(__file__).resolve().parents[2] / "assets" / "models"
 MODELS = ("diabetes-logistic", "diabetes-forest")
@@ -101,7 +101,7 @@ def test_uploaded_groups_and_blanks_take_the_place_of_the_study_s(house, compari
 
 
 def test_no_drawing_library_is_loaded_by_the_service():
-    code = "import sys, medcore.services.board; print(*(n for n in ('PIL', 'reportlab') if n in sys.modules))"
+    code = "import sys, medcore.services.compare.board; print(*(n for n in ('PIL', 'reportlab') if n in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 

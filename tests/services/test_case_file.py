@@ -16,12 +16,13 @@ from medcore.conditions.catalog import find_condition
 from medcore.errors import InputError, StorageError, UnreadFilmError, WorkerDiedError
 from medcore.journal import Journal
 from medcore.reports.case_file import CasePatient, CaseReader
-from medcore.services import case_file, reading
-from medcore.services.case_file import CaseFormat, export_case_file, make_case_file, make_film_case_file
-from medcore.services.clinic import assess, read_form
-from medcore.services.cut_offs import lock_cut_off
+from medcore.services.bedside import case_file
+from medcore.services.bedside.case_file import CaseFormat, export_case_file, make_case_file, make_film_case_file
+from medcore.services.bedside.clinic import assess, read_form
+from medcore.services.compare.cut_offs import lock_cut_off
+from medcore.services.films import reading
+from medcore.services.films.reading import Desk, OwnReading, Verdict
 from medcore.services.house import list_conditions
-from medcore.services.reading import Desk, OwnReading, Verdict
 
 AT = datetime(2026, 5, 4, 10, 11, 12, tzinfo=UTC)
 PATIENT = CasePatient(name="Anna Mustermann", identifier="MRN-4711", birth_date="1965-03-09", sex="male")
@@ -179,7 +180,7 @@ class TestExport:
         assert [event.outcome for event in events(house)] == ["pdf_identified_WorkerDied"]
 
     def test_the_pages_process_loads_no_drawing_library(self):
-        code = "import medcore.services.case_file, sys; print(*sys.modules)"
+        code = "import medcore.services.bedside.case_file, sys; print(*sys.modules)"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         loaded = {name.split(".")[0] for name in done.stdout.split()}
         assert not loaded & {"reportlab", "PIL", "tensorflow", "keras", "sklearn", "shap", "fhir"}

@@ -19,7 +19,7 @@ from medcore.journal import Journal
 from medcore.records import PatientRecord
 from medcore.registry import Catalog
 from medcore.results import Status
-from medcore.services.clinic import assess, hash_values, read_form, refine, respond, withhold
+from medcore.services.bedside.clinic import assess, hash_values, read_form, refine, respond, withhold
 from medcore.services.model_child import LocalGateway
 
 DIABETES = find_condition("diabetes")

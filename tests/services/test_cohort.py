@@ -11,8 +11,8 @@ from medcore.errors import ExplanationError, StorageError, TableError, UnknownNa
 from medcore.journal import Journal
 from medcore.records.tables import open_table
 from medcore.results import Applicability, Explanation, Reason, Status
-from medcore.services import cohort as cohort_module
-from medcore.services.cohort import Cohort, Counts, find_actor, open_cohort, write_csv
+from medcore.services.training import cohort as cohort_module
+from medcore.services.training.cohort import Cohort, Counts, find_actor, open_cohort, write_csv
 
 CONDITION = find_condition("diabetes")
 NAMES = CONDITION.schema.input_names

@@ -9,8 +9,8 @@ from medcore.errors import ArtifactError, InputError, UnknownNameError, WorkerEr
 from medcore.evaluation import compare_auroc, evaluate
 from medcore.registry import Catalog
 from medcore.results import Status
-from medcore.services import comparing
-from medcore.services.comparing import (
+from medcore.services.compare import comparing
+from medcore.services.compare.comparing import (
     choose_first,
     compare_bundles,
     differences,
@@ -21,7 +21,7 @@ from medcore.services.comparing import (
     read_scores,
     subgroups,
 )
-from medcore.services.measuring import BEST, CANNOT_TELL, NOT_WORSE, WORSE, judge, measure
+from medcore.services.compare.measuring import BEST, CANNOT_TELL, NOT_WORSE, WORSE, judge, measure
 
 ALL = ["logistic", "forest", "svm", "mlp", "attention"]
 IDS = [f"diabetes-{name}" for name in ALL]
@@ -264,7 +264,7 @@ class TestSubgroups:
         ]
 
     def test_a_group_with_one_outcome_has_counts_only(self):
-        from medcore.services.group_figures import measure_groups
+        from medcore.services.compare.group_figures import measure_groups
 
         y = np.array([0, 0, 0, 1, 0, 1, 1, 0])
         where = np.array(["a"] * 3 + ["b"] * 4 + ["c"])
@@ -278,7 +278,7 @@ class TestSubgroups:
         assert rows[1].metrics["auroc"].value == pytest.approx(2 / 3)
 
     def test_rows_of_one_patient_widen_the_limits(self):
-        from medcore.services.group_figures import measure_group
+        from medcore.services.compare.group_figures import measure_group
 
         rng = np.random.default_rng(5)
         y = np.repeat((rng.random(150) < 0.5).astype(int), 4)

@@ -11,7 +11,7 @@ from fake_models import FakeGateway, make_house
 from medcore.config import read_settings
 from medcore.errors import InputError, StorageError, UnknownNameError
 from medcore.registry import Catalog
-from medcore.services.cut_offs import find_locked, list_locked, lock_cut_off, unlock
+from medcore.services.compare.cut_offs import find_locked, list_locked, lock_cut_off, unlock
 
 MODEL = "diabetes-logistic"
 CHOICE = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from medcore.services.evaluation import parse_label
+from medcore.services.training.evaluation import parse_label
 
 
 @pytest.mark.parametrize(

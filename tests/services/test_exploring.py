@@ -13,8 +13,8 @@ from tiny_bundle import write_tiny_bundle
 
 from medcore.errors import InputError, StorageError, TableError, UnknownNameError, WorkerError
 from medcore.journal import Journal
-from medcore.services.explore_store import explain_made_up, find_kept, keep, write_kept
-from medcore.services.explore_studies import (
+from medcore.services.explore.explore_store import explain_made_up, find_kept, keep, write_kept
+from medcore.services.explore.explore_studies import (
     MOST_ROWS,
     Origin,
     made_up_study,
@@ -22,8 +22,8 @@ from medcore.services.explore_studies import (
     read_upload,
     wisconsin_study,
 )
-from medcore.services.explore_view import describe_exploration
-from medcore.services.exploring import ExploreJob, explore
+from medcore.services.explore.explore_view import describe_exploration
+from medcore.services.explore.exploring import ExploreJob, explore
 from medcore.services.model_child import LocalGateway
 
 MODEL = "diabetes-logistic"
@@ -283,7 +283,7 @@ def test_few_patients_give_figures_without_pairs_and_groups(gateway):
 
 def test_the_command_writes_what_the_page_reads(gateway, tmp_path, monkeypatch):
     from medcore.config import read_settings
-    from medcore.services import explore_store
+    from medcore.services.explore import explore_store
 
     settings = read_settings({"MEDCORE_MODELS": str(gateway.catalog.models_dir)})
     (path,) = explain_made_up("diabetes", out=tmp_path, settings=settings)
@@ -303,7 +303,7 @@ def test_writing_is_whole_or_not_at_all(study, found, tmp_path):
 
 def test_the_pages_process_needs_no_model_library():
     code = (
-        "import sys; from medcore.services import exploring, explore_store, explore_view, explore_studies;"
+        "import sys; from medcore.services.explore import exploring, explore_store, explore_view, explore_studies;"
         "from medcore.datasets.breast_cancer import load_breast_cancer_table as load; load();"
         "assert not {'tensorflow', 'keras', 'sklearn', 'shap', 'PIL'} & set(sys.modules)"
     )
@@ -315,7 +315,7 @@ def test_released_models_have_shipped_figures(tmp_path):
     """What was shipped for a model that has changed since is not shown; at least one must be of today's models."""
     from medcore.config import read_settings
     from medcore.registry import Catalog
-    from medcore.services.explore_store import shipped_dir
+    from medcore.services.explore.explore_store import shipped_dir
 
     catalog = Catalog(read_settings({}).models_dir)
     known = {facts.model_id for facts in catalog.models()}

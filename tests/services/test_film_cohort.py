@@ -11,9 +11,9 @@ from medcore.config import read_settings
 from medcore.errors import InputError, UnknownNameError
 from medcore.imaging.phantom import phantom_png
 from medcore.journal import open_journal
-from medcore.services.cohort import Counts
-from medcore.services.evaluation import evaluate_films
-from medcore.services.film_cohort import BATCH, find_films, find_labelled_films, open_film_cohort
+from medcore.services.training.cohort import Counts
+from medcore.services.training.evaluation import evaluate_films
+from medcore.services.training.film_cohort import BATCH, find_films, find_labelled_films, open_film_cohort
 
 CONDITION = find_film_condition("pneumonia")
 

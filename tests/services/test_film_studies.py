@@ -13,8 +13,8 @@ from medcore.explain.saliency import FilmExplainer, explain_film
 from medcore.figures.film_maps import render_map
 from medcore.inference.film_model import FilmModel
 from medcore.registry import Catalog
-from medcore.services import film_studies
-from medcore.services.film_studies import find_film_study, study_film_model, study_film_models
+from medcore.services.compare import film_studies
+from medcore.services.compare.film_studies import find_film_study, study_film_model, study_film_models
 from medcore.ui.explore_films import render_study
 
 

@@ -16,10 +16,10 @@ from medcore.inference.film_model import FilmModel
 from medcore.models.film_recipes import find_film_recipe
 from medcore.models.layers import StandardiseFilm
 from medcore.registry import open_bundle
-from medcore.services import film_training
-from medcore.services.film_figures import choose_points, make_strange_films, rebase
-from medcore.services.film_training import RELEASES_NAME, FilmStudy, release_films, train_films
-from medcore.services.training import choose_defaults, train
+from medcore.services.training import film_training
+from medcore.services.training.film_figures import choose_points, make_strange_films, rebase
+from medcore.services.training.film_training import RELEASES_NAME, FilmStudy, release_films, train_films
+from medcore.services.training.training import choose_defaults, train
 
 PNEUMONIA = find_film_condition("pneumonia")
 PARTS = {"train": 150, "validation": 90, "test": 80}

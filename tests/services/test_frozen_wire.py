@@ -11,8 +11,8 @@ from medcore.evaluation.curves import draw_curves
 from medcore.evaluation.drift import field_drift, summarise_field
 from medcore.evaluation.recalibration import Recalibration, recalibrate
 from medcore.results import MetricValue
+from medcore.services.compare.measuring import Measured, measure
 from medcore.services.frozen_wire import pack, unpack
-from medcore.services.measuring import Measured, measure
 
 RNG = np.random.default_rng(0)
 Y = (RNG.random(300) < 0.4).astype(int)

@@ -6,8 +6,8 @@ from bundles_fixture import CONDITION, make_recipes, make_table
 
 from medcore.conditions.catalog import find_condition
 from medcore.models import recipes
-from medcore.services import interval_study
-from medcore.services.interval_study import cross_fitted_coverage, find_factor, make_population, study_interval
+from medcore.services.training import interval_study
+from medcore.services.training.interval_study import cross_fitted_coverage, find_factor, make_population, study_interval
 
 CONDITION_OBJECT = find_condition(CONDITION)
 FACTORS = interval_study._FACTORS

@@ -11,9 +11,9 @@ from medcore.conditions.catalog import find_condition
 from medcore.errors import ArtifactError, InputError, MedcoreError, StorageError, TableError, UnknownNameError
 from medcore.evaluation import auroc, brier
 from medcore.registry import Catalog
-from medcore.services import labelled
-from medcore.services.analysis_child import AnalysisProcess
-from medcore.services.labelled import measure_upload_groups, restate_upload, score_upload
+from medcore.services.compare import labelled
+from medcore.services.compare.analysis_child import AnalysisProcess
+from medcore.services.compare.labelled import measure_upload_groups, restate_upload, score_upload
 from medcore.services.model_child import LocalGateway
 
 IDS = ["diabetes-logistic", "diabetes-forest"]
@@ -259,8 +259,8 @@ class TestProcess:
         import sys
 
         code = (
-            "import sys; from medcore.services.analysis_child import make_handler; make_handler();"
-            "import medcore.services.labelled, medcore.services.comparing;"
+            "import sys; from medcore.services.compare.analysis_child import make_handler; make_handler();"
+            "import medcore.services.compare.labelled, medcore.services.compare.comparing;"
             "heavy = {'tensorflow', 'keras', 'sklearn', 'shap', 'PIL'} & {n.split('.')[0] for n in sys.modules};"
             "sys.exit(str(heavy) if heavy else 0)"
         )

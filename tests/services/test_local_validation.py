@@ -12,9 +12,9 @@ from medcore.config import read_settings
 from medcore.errors import ArtifactError, InputError, StorageError
 from medcore.evaluation.recalibration import recalibrate
 from medcore.registry import Catalog
-from medcore.services.analysis_child import AnalysisProcess
-from medcore.services.labelled import score_upload
-from medcore.services.local_validation import METHODS, export_recalibrated, recalibrate_upload
+from medcore.services.compare.analysis_child import AnalysisProcess
+from medcore.services.compare.labelled import score_upload
+from medcore.services.compare.local_validation import METHODS, export_recalibrated, recalibrate_upload
 from medcore.services.model_child import LocalGateway
 from medcore.services.verification import verify_all
 
@@ -136,7 +136,7 @@ def test_a_model_replaced_since_is_refused(house, upload):
 
 
 def test_a_copy_that_fails_its_self_test_is_not_kept(house, upload, monkeypatch, tmp_path):
-    from medcore.services import local_validation
+    from medcore.services.compare import local_validation
 
     monkeypatch.setattr(local_validation, "_move_calibrator", lambda raw, line: raw)
     with pytest.raises(ArtifactError):

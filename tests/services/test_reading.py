@@ -10,9 +10,9 @@ from medcore.errors import ConfigError, ExplanationError, InputError, StorageErr
 from medcore.imaging.phantom import make_phantom
 from medcore.journal import Journal
 from medcore.results import Status
-from medcore.services import reading
+from medcore.services.films import reading
+from medcore.services.films.reading import Desk, OwnReading, Stage, Verdict
 from medcore.services.prevalence import restate_risk
-from medcore.services.reading import Desk, OwnReading, Stage, Verdict
 
 
 class BrokenJournal(Journal):

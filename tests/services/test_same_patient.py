@@ -11,8 +11,7 @@ from medcore.conditions.catalog import find_condition
 from medcore.errors import ArtifactError, MissingFieldError, StorageError, WorkerError
 from medcore.registry import Catalog
 from medcore.results import Applicability, Explanation, Interval, Prediction, Status
-from medcore.services.model_child import LocalGateway
-from medcore.services.same_patient import (
+from medcore.services.compare.same_patient import (
     PatientView,
     assess_all,
     assess_each,
@@ -22,6 +21,7 @@ from medcore.services.same_patient import (
     put_together,
     read_values,
 )
+from medcore.services.model_child import LocalGateway
 
 RELEASED = Path(__file__).resolve().parents[2] / "assets" / "models"
 DIABETES = find_condition("diabetes")

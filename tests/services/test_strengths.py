@@ -10,9 +10,9 @@ from medcore.errors import WorkerError
 from medcore.evaluation.compared import Comparison
 from medcore.registry import Catalog
 from medcore.results import MetricValue
-from medcore.services.comparing import compare_bundles, folds
-from medcore.services.measuring import measure
-from medcore.services.strengths import ASPECTS, measure_bytes, measure_explanations, strengths
+from medcore.services.compare.comparing import compare_bundles, folds
+from medcore.services.compare.measuring import measure
+from medcore.services.compare.strengths import ASPECTS, measure_bytes, measure_explanations, strengths
 
 IDS = ["diabetes-logistic", "diabetes-forest", "diabetes-mlp"]
 

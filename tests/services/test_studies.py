@@ -12,8 +12,15 @@ from medcore.errors import InputError, IntegrityError
 from medcore.evaluation.drift import field_drift
 from medcore.models import recipes as known_recipes
 from medcore.registry import Catalog
-from medcore.services import studies
-from medcore.services.studies import describe_fields, find_study, measure_blanks, run_study, study_groups, study_size
+from medcore.services.compare import studies
+from medcore.services.compare.studies import (
+    describe_fields,
+    find_study,
+    measure_blanks,
+    run_study,
+    study_groups,
+    study_size,
+)
 
 DIABETES = find_condition(CONDITION)
 MODEL = f"{CONDITION}-logistic"

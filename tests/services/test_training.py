@@ -13,8 +13,8 @@ from medcore.evaluation.discrimination import auroc
 from medcore.inference.risk_model import RiskModel
 from medcore.registry import Catalog, open_bundle, write_bundle
 from medcore.registry.bundle import pack_arrays
-from medcore.services import training
-from medcore.services.training import (
+from medcore.services.training import training
+from medcore.services.training.training import (
     calibrate,
     choose_defaults,
     default_threshold,

@@ -8,7 +8,7 @@ import pytest
 from medcore.conditions.catalog import find_condition, list_conditions
 from medcore.errors import InputError
 from medcore.evaluation.differences import paired_differences
-from medcore.services.upload_questions import compare_upload, describe_columns, write_template
+from medcore.services.compare.upload_questions import compare_upload, describe_columns, write_template
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 from medcore.errors import InputError, UnreadFilmError, WorkerDiedError
 from medcore.journal import Journal
 from medcore.results import Status
-from medcore.services import worklist as module
-from medcore.services.reading import HEAT_MAP, SHAP_MAP, Desk, OwnReading, Stage, Verdict
-from medcore.services.worklist import FilmMemory, Keep, Sort, Worklist
+from medcore.services.films import worklist as module
+from medcore.services.films.reading import HEAT_MAP, SHAP_MAP, Desk, OwnReading, Stage, Verdict
+from medcore.services.films.worklist import FilmMemory, Keep, Sort, Worklist
 
 WAIT_S = 20
 

@@ -12,9 +12,9 @@ from streamlit.testing.v1 import AppTest
 
 from medcore.registry import Catalog
 from medcore.results import Explanation, Status
-from medcore.services import labelled
-from medcore.services.comparing import compare_bundles, differences, folds, subgroups
-from medcore.services.same_patient import PatientView, list_made_up, read_values
+from medcore.services.compare import labelled
+from medcore.services.compare.comparing import compare_bundles, differences, folds, subgroups
+from medcore.services.compare.same_patient import PatientView, list_made_up, read_values
 from medcore.ui import compare_tabs, runtime
 from medcore.ui.compare_differences import describe_differences, draw_differences, draw_folds
 from medcore.ui.compare_patient import render_patient
@@ -25,8 +25,8 @@ RELEASED = Path(__file__).resolve().parents[2] / "assets" / "models"
 MODELS = ("diabetes-logistic", "diabetes-forest", "diabetes-svm")
 SCRIPT = """
 import streamlit as st
-from medcore.services.comparing import compare_bundles
-from medcore.services.same_patient import PatientView, list_made_up, read_values
+from medcore.services.compare.comparing import compare_bundles
+from medcore.services.compare.same_patient import PatientView, list_made_up, read_values
 from medcore.ui import compare_tabs, runtime
 
 house = runtime.open_house()

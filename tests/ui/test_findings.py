@@ -7,8 +7,8 @@ import fake_films
 import pytest
 
 from medcore.results import Interval, Status
-from medcore.services import reading
-from medcore.services.reading import Desk, OwnReading, Stage, Verdict
+from medcore.services.films import reading
+from medcore.services.films.reading import Desk, OwnReading, Stage, Verdict
 from medcore.ui import findings
 
 

@@ -21,7 +21,7 @@ def read_script() -> str:
 
 
 def show(found: dict[str, Any], *, key: str) -> None:
-    """Show an exploration as :func:`medcore.services.explore_view.describe_exploration` gives it.
+    """Show an exploration as :func:`medcore.services.explore.explore_view.describe_exploration` gives it.
 
     ``key`` names what is shown: the figures are drawn anew, and what was chosen in them forgotten, when it changes.
     """

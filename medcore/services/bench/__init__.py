@@ -1,0 +1,1 @@
+"""Measured speed: each figure beside a baseline of the same run."""

@@ -1,0 +1,1 @@
+"""Cross-fitted training and what a bundle is released with: scores, limits, intervals and figures."""
