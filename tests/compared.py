@@ -3,7 +3,8 @@
 import numpy as np
 
 from medcore.evaluation.compared import Comparison
-from medcore.evaluation.curves import board, draw_curves
+from medcore.evaluation.curves import board, default_cut_offs, draw_curves
+from medcore.evaluation.paired_calls import pair_calls
 from medcore.results import ModelFacts
 
 RECIPES = ("mlp", "logistic", "forest", "svm", "attention", "cnn")
@@ -41,6 +42,10 @@ def make_comparison(n=600, rate=0.3, n_models=3, prevalence=None, **changes):
         "prevalence": float(y.mean()) if prevalence is None else prevalence, "models": models,
         "board": {name: pair[0] for name, pair in figures.items()},
         "curves": {name: pair[1] for name, pair in figures.items()},
+        "paired": pair_calls(
+            y, {facts.model_id: p for facts, p in zip(models, scores, strict=True)}, default_cut_offs(),
+            prevalence=prevalence,
+        ),
         "standing": {facts.model_id: "best Brier" for facts in models[:1]},
     }  # fmt: skip
     return Comparison(**{**parts, **changes})

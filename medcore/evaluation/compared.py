@@ -15,7 +15,7 @@ from medcore.evaluation.calibration import CalibrationBin
 from medcore.evaluation.validation import FloatArray, read_only
 from medcore.results import MetricValue, ModelFacts
 
-__all__ = ["Band", "Comparison", "CutOffTable", "Histogram", "ModelCurves"]
+__all__ = ["Band", "Comparison", "CutOffTable", "Histogram", "ModelCurves", "PairedCalls"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,6 +100,32 @@ class ModelCurves:
     histogram: Histogram
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PairedCalls:
+    """How much more the model ``second`` calls than ``first`` on the same rows: 95 % limits at each cut-off.
+
+    Attributes
+    ----------
+    first, second : str
+        Model ids.
+    found_lo, found_hi : ndarray, shape (k,)
+        Of the difference in sensitivity, second less first, at the cut-offs of the models' tables.
+    alarms_lo, alarms_hi : ndarray, shape (k,)
+        Of the difference in the share of others called.
+    """
+
+    first: str
+    second: str
+    found_lo: FloatArray
+    found_hi: FloatArray
+    alarms_lo: FloatArray
+    alarms_hi: FloatArray
+
+    def __post_init__(self) -> None:
+        for name in ("found_lo", "found_hi", "alarms_lo", "alarms_hi"):
+            read_only(np.asarray(getattr(self, name)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Models side by side on the same patients.
@@ -127,6 +153,8 @@ class Comparison:
         What the reader must know first, such as fewer than 100 events.
     milliseconds : mapping of model id to float
         Time to score one case, where it was measured.
+    paired : tuple of PairedCalls
+        Limits of the differences between every two models at every cut-off.
     """
 
     condition: str
@@ -142,6 +170,7 @@ class Comparison:
     standing: Mapping[str, str]
     warnings: tuple[str, ...] = ()
     milliseconds: Mapping[str, float] = field(default_factory=dict)
+    paired: tuple[PairedCalls, ...] = ()
 
 
 def _freeze(item: Band | CutOffTable | Histogram) -> None:

@@ -20,6 +20,7 @@ __all__ = ["NET_BENEFIT_SCALE", "SCALE", "STYLES", "build_payload", "name_shortl
 
 SCALE = 10_000
 NET_BENEFIT_SCALE = 100_000
+PAIR_SCALE = 1_000
 _MOST_POINTS = 160
 _TOLERANCE = 0.0008
 
@@ -83,6 +84,7 @@ def build_payload(
         "warnings": list(comparison.warnings),
         "scale": SCALE,
         "net_benefit_scale": NET_BENEFIT_SCALE,
+        "pair_scale": PAIR_SCALE,
         "models": [
             {
                 "id": facts.model_id,
@@ -99,6 +101,17 @@ def build_payload(
                 **_pack_curves(comparison.curves[facts.model_id]),
             }
             for facts in comparison.models
+        ],
+        "paired": [
+            {
+                "first": pair.first,
+                "second": pair.second,
+                **{
+                    name: _pack(getattr(pair, name), PAIR_SCALE)
+                    for name in ("found_lo", "found_hi", "alarms_lo", "alarms_hi")
+                },
+            }
+            for pair in comparison.paired
         ],
     }
 

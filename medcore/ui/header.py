@@ -32,8 +32,9 @@ def choose_question() -> Condition | FilmCondition:
 def _choose(questions: Sequence[Condition | FilmCondition]) -> str:
     """Draw the choice and return the chosen id; the address follows it, never a value."""
     titles = {item.id: item.title for item in questions}
-    if st.session_state.get(state.CONDITION_KEY) not in titles:
-        st.session_state[state.CONDITION_KEY] = _find_first(questions)
+    kept = st.session_state.get(state.CONDITION_KEY)
+    # set anew at every run: a page opened next would otherwise forget what no reader has clicked
+    st.session_state[state.CONDITION_KEY] = kept if kept in titles else _find_first(questions)
     chosen = st.selectbox(
         "Clinical question",
         list(titles),

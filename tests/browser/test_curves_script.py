@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import struct
 import zlib
 
@@ -16,7 +17,8 @@ from medcore.ui.curves.component import read_script
 pytestmark = pytest.mark.browser
 NAMES = (
     "openPage, readAt, nearestIndex, firstIndex, lastIndex, ratioLimits, treatAll, costAt, probabilityCost, "
-    "interpolate, spreadLabels, listTicks, percent, range, fixed, ratioText, sayLead, sayOther, sayReference, addText"
+    "interpolate, spreadLabels, listTicks, percent, range, fixed, ratioText, sayLead, sayOther, sayReference, "
+    "differAt, addText"
 )
 COMPARISON = compared.make_comparison(n=3000)
 PAYLOAD = build_payload(COMPARISON, title="An invented question")
@@ -151,6 +153,40 @@ def test_the_verdict_adds_up(script, use, words):
     assert words in text
     assert "20\u00a0%" in text
     assert f"of {round(1000 * COMPARISON.prevalence)} cases" in text
+
+
+@pytest.mark.parametrize("use", ["find cases", "rule out"])
+def test_what_the_verdict_states_carries_its_limits(script, use):
+    lead, at = script(
+        """use => { const m = page.models[0], at = readAt(m, nearestIndex(page.cuts, 0.2), page.prevalence);
+        return [sayLead(m, at, use, page.prevalence, "patients"), at]; }""",
+        use,
+    )
+    names = ("spared", "missed") if use == "rule out" else ("found", "falseAlarms")
+    limits = [f"({at[name][1]:.0f}–{at[name][2]:.0f})" for name in names]
+    assert re.findall(r"\(.*?\)", lead) == limits
+
+
+def test_a_difference_of_two_models_is_that_of_the_pair_whichever_leads(script):
+    pair = COMPARISON.paired[0]
+    k = script("() => nearestIndex(page.cuts, 0.2)")
+    say = "([lead, other, k]) => differAt(page.paired, lead, other, k)"
+    found, turned = (script(say, [*names, k]) for names in ((pair.first, pair.second), (pair.second, pair.first)))
+    assert found["found"] == pytest.approx([pair.found_lo[k], pair.found_hi[k]], abs=6e-4)
+    assert found["alarms"] == pytest.approx([pair.alarms_lo[k], pair.alarms_hi[k]], abs=6e-4)
+    assert turned["found"] == pytest.approx([-found["found"][1], -found["found"][0]])
+    assert script(say, [pair.first, "unknown", k]) is None
+
+
+def test_a_difference_is_said_with_its_limits_and_when_it_is_unclear(script):
+    say = """limits => { const m = page.models[1], read = (one) => readAt(one, nearestIndex(page.cuts, 0.2), 0.5);
+    return sayOther(m, read(m), read(page.models[0]), "find cases", 0.5, limits); }"""
+    assert script(say, {"found": [-0.01, 0.02], "alarms": [-0.03, 0.004]}).endswith(": no clear difference.")
+    clear = script(say, {"found": [0.01, 0.02], "alarms": [-0.03, 0.004]})
+    assert "(+5 to +10)" in clear
+    assert "(−15 to +2)" in clear
+    assert "no clear" not in clear
+    assert "(" not in script(say, None)
 
 
 def test_the_verdict_says_when_the_model_is_of_no_use(script):

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from medcore.errors import InputError
-from medcore.evaluation.compared import ModelCurves
+from medcore.evaluation.compared import ModelCurves, PairedCalls
 from medcore.evaluation.comparison import Verdict, compare_auroc, verdict
-from medcore.evaluation.curves import board, draw_curves
+from medcore.evaluation.curves import board, default_cut_offs, draw_curves
 from medcore.evaluation.discrimination import delong_covariance
+from medcore.evaluation.paired_calls import pair_calls
 from medcore.evaluation.subgroups import MIN_EVENTS
 from medcore.results import MetricValue
 
@@ -46,6 +47,7 @@ class Measured:
     curves: Mapping[str, ModelCurves]
     standing: Mapping[str, str]
     warnings: tuple[str, ...]
+    paired: tuple[PairedCalls, ...] = ()
 
 
 def measure(
@@ -87,6 +89,7 @@ def measure(
         curves=curves,
         standing=judge(y, p, best=order[0], patients=patients),
         warnings=warn(y, p, patients=patients),
+        paired=pair_calls(y, p, default_cut_offs(), prevalence=prevalence, groups=patients),
     )
 
 

@@ -16,7 +16,9 @@ function openPage(data) {
       [...[mean, observed, lo, hi].map((value) => (value === null ? NaN : value / scale)), n, events]),
     histogram: { ...model.histogram, edges: unpackSeries(model.histogram.edges, scale) },
   }));
-  return { ...data, models, cuts: models[0].table.cut_off };
+  const paired = data.paired.map(({ first, second, ...limits }) =>
+    ({ first, second, ...unpackBand(limits, data.pair_scale) }));
+  return { ...data, models, paired, cuts: models[0].table.cut_off };
 }
 
 class Curves {
@@ -65,7 +67,7 @@ class Curves {
     const rows = page.n_patients !== page.n ? ` of ${page.n_patients} patients` : "";
     this.find(".board caption").textContent =
       `${capital(page.source)}. ${page.n_events} of ${page.n} ${page.noun}${rows} with the outcome (${share}). ` +
-      "Small: 95 % limits." +
+      "Small and in brackets: 95 % limits." +
       (restated ? ` Restated for a prevalence of ${percent(page.prevalence)}.` : "");
     const warnings = this.find(".warnings");
     warnings.replaceChildren(...page.warnings.map((text) => node("li", "", text)));
@@ -231,7 +233,8 @@ class Curves {
     const at = readings.get(lead.id);
     const first = sayLead(lead, at, use, page.prevalence, page.noun) + sayReference(at, page.prevalence);
     const others = page.models.filter((model) => model !== lead)
-      .map((model) => sayOther(model, readings.get(model.id), at, use, page.prevalence));
+      .map((model) => sayOther(model, readings.get(model.id), at, use, page.prevalence,
+        differAt(page.paired, lead.id, model.id, this.k)));
     this.find(".lead").textContent = first;
     this.find(".others").textContent = others.join(" ");
     this.verdict = [first, ...others].join(" ");

@@ -90,6 +90,16 @@ function readAt(model, k, prevalence) {
   };
 }
 
+// 95 % limits of what a model finds, and of its false alarms, less the leading model's, as shares of either outcome;
+// null where the two were not measured on the same rows.
+function differAt(paired, leadId, modelId, k) {
+  const same = paired.find((one) => one.first === leadId && one.second === modelId);
+  if (same) return { found: [same.found_lo[k], same.found_hi[k]], alarms: [same.alarms_lo[k], same.alarms_hi[k]] };
+  const turned = paired.find((one) => one.first === modelId && one.second === leadId);
+  if (!turned) return null;
+  return { found: [-turned.found_hi[k], -turned.found_lo[k]], alarms: [-turned.alarms_hi[k], -turned.alarms_lo[k]] };
+}
+
 function f1At(sensitivity, falseShare, ill, well) {
   const called = sensitivity * ill + falseShare * well;
   return (2 * sensitivity * ill) / (called + ill);

@@ -40,7 +40,7 @@ function ratioText(cut) {
 }
 
 function signed(number, one, many = one) {
-  if (number === 0) return `the same number ${many}`;
+  if (number === 0) return `±0 ${many}`;
   return `${number > 0 ? "+" : MINUS}${Math.abs(number)} ${Math.abs(number) === 1 ? one : many}`;
 }
 
@@ -56,15 +56,21 @@ function countWhole(at, prevalence) {
   return { ill, well: 1000 - ill, found, missed: ill - found, falseAlarms, spared: 1000 - ill - falseAlarms };
 }
 
+// Limits of a count of 1,000 in brackets: "(90–95)"; nothing where they are not known.
+function within([, lo, hi]) {
+  const text = range(lo, hi, whole);
+  return text ? ` (${text})` : "";
+}
+
 function sayLead(model, at, use, prevalence, noun) {
   const count = countWhole(at, prevalence);
   const cut = cutText(at.cutOff);
   if (use === "rule out") {
-    return `Below ${cut}, ${model.name} spares ${count.spared} of ${count.well} healthy per 1,000 ${noun} a work-up ` +
-      `and misses ${count.missed} of ${count.ill} cases.`;
+    return `Below ${cut}, ${model.name} spares ${count.spared}${within(at.spared)} of ${count.well} healthy per 1,000 ` +
+      `${noun} a work-up and misses ${count.missed}${within(at.missed)} of ${count.ill} cases.`;
   }
-  return `At ${cut}, ${model.name} finds ${count.found} of ${count.ill} cases per 1,000 ${noun} ` +
-    `with ${count.falseAlarms} false alarm${count.falseAlarms === 1 ? "" : "s"}.`;
+  return `At ${cut}, ${model.name} finds ${count.found}${within(at.found)} of ${count.ill} cases per 1,000 ${noun} ` +
+    `with ${count.falseAlarms}${within(at.falseAlarms)} false alarm${count.falseAlarms === 1 ? "" : "s"}.`;
 }
 
 function sayReference(at, prevalence) {
@@ -76,13 +82,25 @@ function sayReference(at, prevalence) {
   return "";
 }
 
-function sayOther(model, at, lead, use, prevalence) {
+// A difference between two models, its limits, and whether both together leave anything to choose.
+function sayOther(model, at, lead, use, prevalence, limits = null) {
   const [own, first] = [countWhole(at, prevalence), countWhole(lead, prevalence)];
+  const of = limits && { found: limits.found.map((share) => 1000 * prevalence * share),
+    alarms: limits.alarms.map((share) => 1000 * (1 - prevalence) * share) };
+  const turn = (pair) => pair && [-pair[1], -pair[0]];
   const parts = use === "rule out"
-    ? [[own.spared - first.spared, "spared"], [own.missed - first.missed, "missed"]]
-    : [[own.found - first.found, "found"], [own.falseAlarms - first.falseAlarms, "false alarm", "false alarms"]];
-  if (parts.every(([difference]) => difference === 0)) return `${capital(model.name)}: the same.`;
-  return `${capital(model.name)}: ${parts.map(([by, one, many]) => signed(by, one, many)).join(", ")}.`;
+    ? [[own.spared - first.spared, turn(of?.alarms), "spared"], [own.missed - first.missed, turn(of?.found), "missed"]]
+    : [[own.found - first.found, of?.found, "found"],
+      [own.falseAlarms - first.falseAlarms, of?.alarms, "false alarm", "false alarms"]];
+  const open = of && parts.every(([, pair]) => pair[0] < 0 && pair[1] > 0);
+  const words = parts.map(([by, pair, one, many]) => signed(by, one, many) + between(pair));
+  return `${capital(model.name)}: ${words.join(", ")}${open ? ": no clear difference" : ""}.`;
+}
+
+function between(pair) {
+  if (!pair?.every(Number.isFinite)) return "";
+  const write = (value) => (Math.round(value) > 0 ? "+" : "") + fixed(value, 0);
+  return ` (${write(pair[0])} to ${write(pair[1])})`;
 }
 
 function sayRatio(cut, use) {
