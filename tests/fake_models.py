@@ -3,6 +3,8 @@
 import math
 from dataclasses import replace
 
+from actors import TESTER
+
 from medcore.config import read_settings
 from medcore.errors import InputError, UnknownNameError
 from medcore.journal import Journal
@@ -192,7 +194,7 @@ def make_house(folder, *, catalog=None, gateway=None, reader=None, environ=None)
         gateway=gateway or FakeGateway(),
         reader=reader,
         film_memory=FilmMemory(200),
-        actor="local:test",
+        who=lambda: TESTER,
     )
 
 

@@ -83,6 +83,8 @@ class Page(StrEnum):
     MODELS = "models"
     AUDIT = "audit"
     ACCOUNTS = "accounts"
+    SITE = "site"
+    ACCOUNT = "account"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,11 @@ class Actor:
     def __post_init__(self) -> None:
         object.__setattr__(self, "roles", frozenset(Role(role) for role in self.roles))
 
+    @property
+    def role(self) -> str:
+        """The roles in one word for the journal: ``analyst,auditor``; ``all`` for somebody who has every one."""
+        return "all" if self.roles == frozenset(Role) else ",".join(sorted(self.roles))
+
 
 def _grant(resource: Resource, *actions: Action) -> set[tuple[Action, Resource]]:
     return {(action, resource) for action in actions}
@@ -139,6 +146,7 @@ GRANTS: Mapping[Role, frozenset[tuple[Action, Resource]]] = MappingProxyType(
         Role.ANALYST: frozenset(
             _EVERYBODY
             | _grant(Resource.COMPARISON, Action.VIEW, Action.EXPORT)
+            | _grant(Resource.RISK, Action.ASSESS)  # of values without an identity, beside other models
             | _grant(Resource.TABLE, Action.VIEW, Action.ASSESS, Action.EXPORT)
             | _grant(Resource.OPERATING_POINT, Action.VIEW, Action.SAVE)
             | _grant(Resource.AGREEMENT, Action.VIEW, Action.EXPORT)
@@ -175,6 +183,8 @@ PAGES: Mapping[Page, tuple[Action, Resource]] = MappingProxyType(
         Page.MODELS: (Action.VIEW, Resource.MODEL),
         Page.AUDIT: (Action.VIEW, Resource.AUDIT),
         Page.ACCOUNTS: (Action.VIEW, Resource.ACCOUNTS),
+        Page.SITE: (Action.VIEW, Resource.SITE),
+        Page.ACCOUNT: (Action.VIEW, Resource.OWN_ACCOUNT),
     }
 )
 """What opening a page needs. What a page then does is authorized by itself."""

@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypedDict
+
+from medcore.access.roles import Actor
 
 if TYPE_CHECKING:
-    from medcore.journal import Event
+    from medcore.journal import Event, Who
 
-__all__ = ["Recorder", "Trail"]
+__all__ = ["ActorFacts", "Recorder", "Trail", "describe_actor", "who_is"]
+
+
+class ActorFacts(TypedDict):
+    """What an event says of who acted."""
+
+    actor: str
+    role: str
+    session: str
+
+
+def describe_actor(actor: Actor) -> ActorFacts:
+    """Return what an event says of who acted: name, roles, public number of the session.
+
+    Examples
+    --------
+    >>> describe_actor(Actor(name="account:ada", roles={"analyst"}, session_id="7f"))
+    {'actor': 'account:ada', 'role': 'analyst', 'session': '7f'}
+    """
+    return {"actor": actor.name, "role": actor.role, "session": actor.session_id}
+
+
+def who_is(actor: Actor) -> Who:
+    """Return the same for what the journal keeps beside events."""
+    from medcore.journal import Who
+
+    return Who(**describe_actor(actor))
 
 
 class Recorder(Protocol):

@@ -5,14 +5,16 @@ Also the one place from which the pages learn which clinical questions there are
 
 from __future__ import annotations
 
-import getpass
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from medcore.access import Access, Action, Actor, Page, Resource, authorize, authorize_page, make_local_actor
 from medcore.access.demo import make_demo_actor, settle_demo
 from medcore.conditions.catalog import find_condition, find_film_condition, list_conditions, list_film_conditions
 from medcore.conditions.condition import Condition, Example
 from medcore.conditions.film_condition import FilmCondition
 from medcore.config import Settings, read_settings
+from medcore.errors import AccessDeniedError
 from medcore.imaging.reader import FilmReader
 from medcore.journal import Journal
 from medcore.registry import Catalog, DefaultChoice
@@ -28,6 +30,8 @@ __all__ = [
     "Example",
     "FilmCondition",
     "House",
+    "Page",
+    "authorize_page",
     "build_house",
     "find_condition",
     "find_film_condition",
@@ -42,6 +46,9 @@ class House:
 
     ``film_memory`` is what all open films together may take; ``reader`` opens them in a helper process;
     ``analysis`` reads and measures uploaded tables in another, which starts at its first use.
+
+    ``who`` says who acts. It is asked at every use, so that a session that has ended, or a role that was taken
+    away, counts at once; ``access`` is None where nobody has to sign in (demo, command line).
     """
 
     settings: Settings
@@ -50,8 +57,35 @@ class House:
     gateway: Gateway
     reader: FilmSource
     film_memory: FilmMemory
-    actor: str
+    who: Callable[[], Actor | None]
+    access: Access | None = None
     analysis: AnalysisProcess = field(default_factory=AnalysisProcess)
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts, as of this moment.
+
+        Raises
+        ------
+        AccessDeniedError
+            Nobody is signed in, or the session is over (its kinds ``SessionExpiredError``, ``SessionRevokedError``).
+        """
+        actor = self.who()
+        if actor is None:
+            raise AccessDeniedError("Nobody is signed in. Sign in first.")
+        return actor
+
+    def allow(self, action: Action, resource: Resource) -> Actor:
+        """Return who acts if they may do this now.
+
+        Raises
+        ------
+        AccessDeniedError
+            They may not, or nobody is signed in.
+        """
+        actor = self.actor
+        authorize(actor, action, resource)
+        return actor
 
 
 def build_house(settings: Settings | None = None) -> House:
@@ -63,6 +97,7 @@ def build_house(settings: Settings | None = None) -> House:
         The model folder or the journal cannot be used, or a setting is wrong.
     """
     settings = settle_demo(settings or read_settings())
+    actor = make_demo_actor() if settings.demo else make_local_actor()
     return House(
         settings=settings,
         catalog=Catalog(settings.models_dir),
@@ -70,5 +105,5 @@ def build_house(settings: Settings | None = None) -> House:
         gateway=ChildGateway(settings.models_dir, threads=settings.threads, timeout_s=settings.model_timeout_s),
         reader=FilmReader(),
         film_memory=FilmMemory(settings.film_memory_mb),
-        actor=make_demo_actor().name if settings.demo else f"local:{getpass.getuser()}",
+        who=lambda: actor,
     )

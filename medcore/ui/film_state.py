@@ -55,7 +55,9 @@ def open_worklist(house: House, condition: FilmCondition, facts: ModelFacts | No
     worklist: Worklist | None = st.session_state.get(WORKLIST_KEY)
     if worklist is None:
         worklist = Worklist(
-            Desk(condition=condition, facts=None, actor=house.actor, journal=house.journal, gateway=house.gateway),
+            Desk(
+                condition=condition, facts=None, who=lambda: house.actor, journal=house.journal, gateway=house.gateway
+            ),
             house.reader,
             house.film_memory,
             prevalence=house.settings.prevalence.get(condition.id),

@@ -9,18 +9,25 @@ import streamlit as st
 
 from medcore.errors import MedcoreError
 from medcore.results import ModelFacts
-from medcore.services.house import Condition, FilmCondition, House
+from medcore.services.house import Condition, FilmCondition, House, Page, authorize_page
 from medcore.ui import runtime
 
 __all__ = ["find_film_model", "find_model", "open_house", "stop_with"]
 
 
-def open_house() -> House:
-    """Return the shared parts, with the models as they now are; on failure show the reason and end the page."""
+def open_house(page: str) -> House:
+    """Return the shared parts, with the models as they now are; on failure show the reason and end the page.
+
+    ``page`` is the page's address: who may not open it sees one sentence and nothing else.
+    """
     try:
         house = runtime.open_house()
     except MedcoreError as error:
         stop_with("Medcore cannot start", error.message)
+    try:
+        authorize_page(house.actor, Page(page))
+    except MedcoreError as error:
+        stop_with("This page is not open to you", error.message)
     house.catalog.refresh()
     return house
 

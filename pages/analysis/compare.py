@@ -7,7 +7,7 @@ from medcore.ui import compare, compare_tabs, guard, header, theme
 
 theme.title("Compare models")
 theme.dress("compare")
-house = guard.open_house()
+house = guard.open_house("compare")
 with st.container(key="bar", horizontal=True, vertical_alignment="center"):
     condition = header.choose_question()
     chosen = compare.choose_models(house, condition)

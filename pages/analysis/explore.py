@@ -6,7 +6,7 @@ from medcore.ui import explore, explore_films, guard, header, theme
 
 theme.title("Explore explanations")
 theme.dress("explore")
-house = guard.open_house()
+house = guard.open_house("explore")
 with st.container(key="bar", horizontal=True, vertical_alignment="center"):
     condition = header.choose_question()
     facts = explore.choose_model(house, condition)

@@ -5,7 +5,7 @@ import streamlit as st
 from medcore.ui import form, guard, header, result, theme
 
 theme.title("Risk of one patient")
-house = guard.open_house()
+house = guard.open_house("risk")
 with st.container(key="bar", horizontal=True, vertical_alignment="center"):
     condition = header.choose_condition()
     header.show_actions(condition)

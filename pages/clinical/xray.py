@@ -7,7 +7,7 @@ from medcore.ui import film_state, films, guard, runtime, theme
 
 theme.title("Chest films")
 theme.darken()
-house = guard.open_house()
+house = guard.open_house("xray")
 condition = list_film_conditions()[0]
 worklist = film_state.open_worklist(house, condition, guard.find_film_model(house, condition))
 runtime.start_reader()

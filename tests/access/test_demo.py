@@ -40,6 +40,6 @@ def test_the_data_of_a_demo_lies_apart(tmp_path):
 
 def test_the_dashboard_of_a_demo_acts_as_demo_in_its_own_folder(tmp_path):
     house = build_house(read_settings({"MEDCORE_DATA": str(tmp_path), "MEDCORE_DEMO": "on"}))
-    assert house.actor == "demo"
+    assert house.actor.name == "demo"
     assert house.settings.data_dir == tmp_path / "demo"
-    assert build_house(read_settings({"MEDCORE_DATA": str(tmp_path)})).actor.startswith("local:")
+    assert build_house(read_settings({"MEDCORE_DATA": str(tmp_path)})).actor.name.startswith("local:")

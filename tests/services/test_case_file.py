@@ -113,7 +113,13 @@ class TestTable:
         form = read_form(condition, {**condition.examples[1].values, "pulse_bpm": "fast"})
         model = house.catalog.default("diabetes").model_id
         answer = assess(
-            "diabetes", model, form, actor="a", journal=house.journal, gateway=house.gateway, catalog=house.catalog
+            "diabetes",
+            model,
+            form,
+            actor=house.actor,
+            journal=house.journal,
+            gateway=house.gateway,
+            catalog=house.catalog,
         )
         case = make_case_file(house, "diabetes", form, answer, at=AT)
         (pulse,) = [item for item in case.inputs if item.name == "pulse_bpm"]
@@ -142,7 +148,11 @@ class TestExport:
         case, _, _ = collect(house)
         copy = export_case_file(house, case, form)
         (event,) = events(house)
-        assert (event.outcome, event.actor, event.sha256) == (f"{form.value}_identified", house.actor, fake_models.SHA)
+        assert (event.outcome, event.actor, event.sha256) == (
+            f"{form.value}_identified",
+            house.actor.name,
+            fake_models.SHA,
+        )
         assert case.content_hash not in event.input_hash
         assert event.input_hash
         assert copy.content_hash == case.content_hash
@@ -204,7 +214,7 @@ def open_worklist(house, gateway=None, own=OwnReading.PNEUMONIA, prevalence=None
     desk = Desk(
         condition=fake_films.PNEUMONIA,
         facts=fake_films.FACTS,
-        actor=house.actor,
+        who=lambda: house.actor,
         journal=house.journal,
         gateway=gateway,
         points=fake_films.POINTS,

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from actors import TESTER
 
 from medcore import __version__
 from medcore.conditions.catalog import find_condition
@@ -162,7 +163,7 @@ def gateway(shelf):
 def parts(shelf, gateway, tmp_path):
     gateway.asked = 0
     with Journal(tmp_path / "data") as journal:
-        yield {"actor": "local:test", "journal": journal, "gateway": gateway, "catalog": Catalog(shelf.folder)}
+        yield {"actor": TESTER, "journal": journal, "gateway": gateway, "catalog": Catalog(shelf.folder)}
 
 
 def without_catalog(parts):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from actors import TESTER
 
 from medcore.conditions.catalog import find_condition
 from medcore.errors import ExplanationError, StorageError, TableError, UnknownNameError
@@ -63,7 +64,7 @@ class StandInModel:
 @pytest.fixture
 def cohort(tmp_path):
     with Journal(tmp_path / "data") as journal:
-        yield Cohort(model=StandInModel(), condition=CONDITION, journal=journal, actor="local:test")
+        yield Cohort(model=StandInModel(), condition=CONDITION, journal=journal, actor=TESTER)
 
 
 def write(tmp_path, text, name="patients.csv"):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from actors import TESTER
 from patient_files import write_patients
 from tiny_bundle import write_tiny_bundle
 
@@ -199,7 +200,7 @@ def test_films_are_not_explained_here():
 
 
 def make_job(study, gateway, tmp_path, save=lambda _found: None):
-    return ExploreJob(study=study, gateway=gateway, journal=Journal(tmp_path), actor="local:test", save=save)
+    return ExploreJob(study=study, gateway=gateway, journal=Journal(tmp_path), actor=TESTER, save=save)
 
 
 def test_a_job_runs_to_its_result_and_saves_it(gateway, tmp_path):

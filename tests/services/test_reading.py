@@ -5,6 +5,7 @@ import dataclasses
 import fake_films
 import numpy as np
 import pytest
+from actors import TESTER
 
 from medcore.errors import ConfigError, ExplanationError, InputError, StorageError, UnreadFilmError, WorkerDiedError
 from medcore.imaging.phantom import make_phantom
@@ -31,7 +32,7 @@ def desk(tmp_path):
     return Desk(
         condition=fake_films.PNEUMONIA,
         facts=fake_films.FACTS,
-        actor="local:test",
+        who=lambda: TESTER,
         journal=BrokenJournal(tmp_path),
         gateway=fake_films.FakeFilmGateway(),
         points=fake_films.POINTS,

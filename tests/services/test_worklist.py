@@ -7,6 +7,7 @@ import time
 
 import fake_films
 import pytest
+from actors import TESTER
 
 from medcore.errors import InputError, UnreadFilmError, WorkerDiedError
 from medcore.journal import Journal
@@ -24,7 +25,7 @@ def make_list(tmp_path):
         desk = Desk(
             condition=fake_films.PNEUMONIA,
             facts=fake_films.FACTS,
-            actor="local:test",
+            who=lambda: TESTER,
             journal=Journal(tmp_path),
             gateway=gateway or fake_films.FakeFilmGateway(),
             points=fake_films.POINTS,

@@ -5,6 +5,7 @@ from datetime import date
 
 import fake_films
 import pytest
+from actors import TESTER
 
 from medcore.results import Interval, Status
 from medcore.services.films import reading
@@ -23,7 +24,7 @@ def make_desk(p=0.83):
     return Desk(
         condition=fake_films.PNEUMONIA,
         facts=fake_films.FACTS,
-        actor="local:test",
+        who=lambda: TESTER,
         journal=NoJournal(),
         gateway=fake_films.FakeFilmGateway(p),
         points=fake_films.POINTS,

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from medcore import __version__
+from medcore.access import Action, Resource, describe_actor
 from medcore.conditions.catalog import find_condition
 from medcore.errors import InputError, MedcoreError
 from medcore.journal import Event
@@ -182,7 +183,7 @@ def make_film_case_file(
         film=describe_film(case, finding),
         model=describe_model(desk.facts, finding.prediction, condition),
         point=describe_point(finding),
-        reader=describe_reader(case, desk.actor),
+        reader=describe_reader(case, desk.actor.name),
         made_at=_write_time(at or datetime.now(UTC)),
         site=site,
         app_version=__version__,
@@ -216,6 +217,7 @@ def export_case_file(
     InputError
         A rule is broken, so there is no copy; the attempt is in the journal.
     """
+    house.allow(Action.EXPORT, Resource.PATIENT)
     how = f"{form.value}_{'deidentified' if deidentified else 'identified'}"
     copy = deidentify(case, picture_checked=picture_checked) if deidentified else case
     try:
@@ -246,7 +248,7 @@ def _write(case: CaseFile, form: CaseFormat) -> bytes:
 def _record(house: House, case: CaseFile, outcome: str) -> None:
     house.journal.record(
         Event(
-            actor=house.actor,
+            **describe_actor(house.actor),
             action="export_case",
             outcome=outcome,
             condition=case.condition,

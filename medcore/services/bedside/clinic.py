@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from medcore import __version__
+from medcore.access import Action, Actor, Resource, authorize, describe_actor
 from medcore.conditions.catalog import find_condition
 from medcore.conditions.condition import Condition
 from medcore.errors import ConflictError, FieldError, InputError, MissingFieldError
@@ -86,7 +87,7 @@ def assess(
     model_id: str,
     reading: FormReading,
     *,
-    actor: str,
+    actor: Actor,
     journal: Journal,
     gateway: Gateway,
     catalog: Catalog,
@@ -97,11 +98,14 @@ def assess(
     ------
     MissingFieldError
         A required field is still blank and nothing else forbids a score: there is nothing to assess yet.
+    AccessDeniedError
+        ``actor`` may not assess patients.
     StorageError
         The event could not be written, so nothing may be shown.
     WorkerError
         The model process failed.
     """
+    authorize(actor, Action.ASSESS, Resource.RISK)
     condition = find_condition(condition_id)
     if reading.missing_required and not condition.population_limits(reading.record.values):
         names = ", ".join(item.label for item in reading.missing_required)
@@ -135,7 +139,7 @@ def respond(
     reading: FormReading,
     field_name: str,
     *,
-    actor: str,
+    actor: Actor,
     journal: Journal,
     gateway: Gateway,
 ) -> Response:
@@ -146,6 +150,7 @@ def respond(
     InputError
         The field may not be swept for this condition, or this patient's score is withheld.
     """
+    authorize(actor, Action.ASSESS, Resource.RISK)
     condition = find_condition(condition_id)
     if field_name not in condition.swept_fields:
         raise InputError(f"{field_name} cannot be swept: it is not offered for {condition.title}", field=field_name)
@@ -163,11 +168,12 @@ def refine(
     model_id: str,
     reading: FormReading,
     *,
-    actor: str,
+    actor: Actor,
     journal: Journal,
     gateway: Gateway,
 ) -> Explanation:
     """Explain a scored patient more exactly, with the stability of the strongest fields; journalled first."""
+    authorize(actor, Action.ASSESS, Resource.RISK)
     condition = find_condition(condition_id)
     explanation = gateway.refine(model_id, reading.record.values)
     event = _event("refine", "explained", condition, model_id, explanation.sha256, reading, actor)
@@ -204,11 +210,11 @@ def hash_values(values: Mapping[str, float]) -> str:
 
 
 def _event(
-    action: str, outcome: str, condition: Condition, model_id: str, sha256: str, reading: FormReading, actor: str
+    action: str, outcome: str, condition: Condition, model_id: str, sha256: str, reading: FormReading, actor: Actor
 ) -> Event:
     """Describe what was done with whose inputs by which bundle and version of this package."""
     return Event(
-        actor=actor,
+        **describe_actor(actor),
         action=action,
         outcome=outcome,
         condition=condition.id,

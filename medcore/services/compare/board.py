@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from medcore import __version__
+from medcore.access import Action, Resource, describe_actor
 from medcore.conditions.condition import CardText
 from medcore.errors import InputError, MedcoreError, UnknownChoiceError, UnknownNameError
 from medcore.evaluation.compared import Band, Comparison, CutOffTable, ModelCurves
@@ -210,10 +211,11 @@ def make_board_paper(house: House, facts: BoardPaper) -> bytes:
     WorkerError
         The helper process failed.
     """
+    house.allow(Action.EXPORT, Resource.COMPARISON)
     model = facts.models[0]
     house.journal.record(
         Event(
-            actor=house.actor,
+            **describe_actor(house.actor),
             action="board_paper",
             outcome="printed",
             condition=house.catalog.find(model.model_id).condition,

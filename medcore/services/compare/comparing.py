@@ -17,6 +17,7 @@ from functools import partial
 import numpy as np
 
 from medcore import __version__
+from medcore.access import Action, Resource, describe_actor
 from medcore.conditions.catalog import find_condition, find_film_condition, list_film_conditions
 from medcore.errors import InputError, MedcoreError
 from medcore.evaluation.compared import Comparison
@@ -132,11 +133,12 @@ def open_comparison(
     StorageError
         The journal cannot be written; then nothing is shown.
     """
+    house.allow(Action.VIEW, Resource.COMPARISON)
     comparison = compare_bundles(house.catalog, condition_id, model_ids, prevalence=prevalence)
     for facts in comparison.models:
         house.journal.record(
             Event(
-                actor=house.actor,
+                **describe_actor(house.actor),
                 action="compare",
                 outcome="shown",
                 condition=condition_id,
@@ -286,6 +288,7 @@ def _compare(catalog: Catalog, condition_id: str, names: Sequence[str], prevalen
         curves=measured.curves,
         standing=measured.standing,
         warnings=(*measured.warnings, *_warn_of_prevalence(condition_id, prevalence)),
+        paired=measured.paired,
     )
 
 

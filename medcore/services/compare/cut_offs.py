@@ -21,6 +21,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from medcore import __version__
+from medcore.access import Action, Resource, describe_actor
 from medcore.errors import ArtifactError, InputError, StorageError, UnknownNameError
 from medcore.journal import Event
 from medcore.services.house import House
@@ -127,6 +128,7 @@ def lock_cut_off(
     StorageError
         It could not be journalled or stored; then nothing is locked.
     """
+    house.allow(Action.SAVE, Resource.OPERATING_POINT)
     facts = house.catalog.find(model_id)
     if facts.condition != condition_id:
         raise InputError(f"{model_id} does not answer {condition_id}", field="model", value=model_id)
@@ -140,7 +142,7 @@ def lock_cut_off(
         prevalence=_check_fraction("prevalence", prevalence),
         reason=_check_reason(reason),
         at_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-        actor=house.actor,
+        actor=house.actor.name,
     )
     with _changing(house) as stored:
         _record(house, "lock_cut_off", "locked", locked)
@@ -156,6 +158,7 @@ def unlock(house: House, model_id: str) -> bool:
     StorageError
         It could not be journalled or stored; then it stays locked.
     """
+    house.allow(Action.SAVE, Resource.OPERATING_POINT)
     with _changing(house) as stored:
         found = stored.get(model_id)
         if found is None:
@@ -199,7 +202,7 @@ def _find_refusal(house: House, locked: LockedCutOff) -> str:
 def _record(house: House, action: str, outcome: str, locked: LockedCutOff) -> None:
     house.journal.record(
         Event(
-            actor=house.actor,
+            **describe_actor(house.actor),
             action=action,
             outcome=outcome,
             condition=locked.condition,

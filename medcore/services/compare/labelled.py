@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from medcore import __version__
+from medcore.access import Action, Resource, describe_actor
 from medcore.errors import InputError, MedcoreError, TableError
 from medcore.evaluation.compared import Comparison
 from medcore.evaluation.drift import FieldDrift
@@ -130,6 +131,7 @@ def score_upload(
     StorageError
         The journal cannot be written; then nothing is returned.
     """
+    house.allow(Action.ASSESS, Resource.TABLE)
     models = _find_models(house, condition_id, model_ids)
     check_prevalence(prevalence)
     _refuse_huge(content, name)
@@ -187,6 +189,7 @@ def restate_upload(house: House, upload: LabelledUpload, *, prevalence: float | 
         curves=measured.curves,
         standing=measured.standing,
         warnings=measured.warnings,
+        paired=measured.paired,
     )
 
 
@@ -281,6 +284,7 @@ def _compare(
         curves=measured.curves,
         standing=measured.standing,
         warnings=measured.warnings,
+        paired=measured.paired,
     )
 
 
@@ -308,7 +312,7 @@ def _record(house: House, models: Sequence[ModelFacts], counts: UploadCounts, fi
     for facts in models:
         house.journal.record(
             Event(
-                actor=house.actor,
+                **describe_actor(house.actor),
                 action="score_upload",
                 outcome=outcome,
                 condition=facts.condition,

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from medcore import __version__
+from medcore.access import Action, Resource, describe_actor
 from medcore.errors import ArtifactError, InputError, StorageError
 from medcore.evaluation.compared import ModelCurves
 from medcore.evaluation.recalibration import Recalibration
@@ -126,6 +127,7 @@ def export_recalibrated(house: House, upload: LabelledUpload, model_id: str, met
     StorageError
         It cannot be journalled or written.
     """
+    house.allow(Action.EXPORT, Resource.TABLE)
     if method not in METHODS:
         raise InputError(
             f"the method is {method!r}, expected one of: {', '.join(METHODS)}", field="method", value=method
@@ -189,7 +191,7 @@ def _write_papers(
         "patients": upload.comparison.n_patients,
         "data_sha256": upload.fingerprint,
         "at_utc": datetime.now(UTC).isoformat(timespec="seconds"),
-        "actor": house.actor,
+        "actor": house.actor.name,
         "reason": reason,
     }
 
@@ -286,7 +288,7 @@ def _record(house: House, bundle: SealedBundle) -> None:
     papers = bundle.manifest.trained_on["recalibrated"]
     house.journal.record(
         Event(
-            actor=house.actor,
+            **describe_actor(house.actor),
             action="export_recalibrated",
             outcome=str(papers["method"]),
             condition=bundle.manifest.condition,

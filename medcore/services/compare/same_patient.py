@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medcore.access import Action, Resource
 from medcore.conditions.condition import Condition
 from medcore.errors import ArtifactError, MedcoreError, MissingFieldError, StorageError
 from medcore.records import Field, Role
@@ -145,6 +146,7 @@ def assess_each(
     StorageError
         The journal cannot be written, so nothing may be shown.
     """
+    house.allow(Action.VIEW, Resource.COMPARISON)
     for model_id in model_ids:
         facts = house.catalog.find(model_id)
         try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from medcore import __version__
+from medcore.access import Action, Actor, Resource, authorize, describe_actor
 from medcore.errors import InputError, MedcoreError
 from medcore.evaluation.discrimination import auroc
 from medcore.explain.rows import EffectRows
@@ -150,7 +151,7 @@ class ExploreJob:
     study: Study
     gateway: Gateway
     journal: Journal
-    actor: str
+    actor: Actor
     save: Callable[[Exploration], None]
     result: Exploration | None = None
     error: MedcoreError | None = None
@@ -162,6 +163,7 @@ class ExploreJob:
 
     def start(self) -> None:
         """Begin; returns at once."""
+        _authorize(self.actor, self.study)
         self._thread = threading.Thread(target=self._run, name="explore", daemon=True)
         self._thread.start()
 
@@ -200,9 +202,14 @@ class ExploreJob:
         self.share, self.text = share, text
 
 
-def _event(study: Study, actor: str) -> Event:
+def _authorize(actor: Actor, study: Study) -> None:
+    own = study.origin is Origin.UPLOAD
+    authorize(actor, Action.ASSESS if own else Action.VIEW, Resource.TABLE if own else Resource.COMPARISON)
+
+
+def _event(study: Study, actor: Actor) -> Event:
     return Event(
-        actor=actor,
+        **describe_actor(actor),
         action="explore_file",
         outcome="explained",
         condition=study.facts.condition,

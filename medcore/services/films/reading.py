@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
 
 from medcore import __version__
+from medcore.access import Action, Actor, Resource, authorize, describe_actor
 from medcore.conditions.film_condition import FilmCondition
 from medcore.errors import ConfigError, InputError, MedcoreError, UnreadFilmError
 from medcore.imaging.phantom import make_phantom
@@ -198,14 +199,26 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """Who reads what with which model. ``facts`` is None where no model is installed: films open all the same."""
+    """Who reads what with which model. ``facts`` is None where no model is installed: films open all the same.
+
+    ``who`` says who reads, asked at every use; what runs in the background goes on under the name it began with.
+    """
 
     condition: FilmCondition
     facts: ModelFacts | None
-    actor: str
+    who: Callable[[], Actor]
     journal: Journal
     gateway: Gateway
     points: tuple[OperatingPoint, ...] = ()
+
+    @property
+    def actor(self) -> Actor:
+        """Who reads, as of this moment; raises AccessDeniedError where the session is over."""
+        return self.who()
+
+    def allow(self, action: Action, resource: Resource) -> None:
+        """Return if the reader may do this now; raises AccessDeniedError otherwise."""
+        authorize(self.actor, action, resource)
 
     @property
     def model(self) -> ModelFacts:
@@ -233,6 +246,7 @@ def new_case(number: int, name: str) -> FilmCase:
 
 def open_film(desk: Desk, case: FilmCase, film: Radiograph) -> FilmCase:
     """Put a decoded film into its case, with every reason against a score that needs no model; journalled."""
+    desk.allow(Action.ASSESS, Resource.FILM)
     tensor = film_tensor(film)
     reasons = (*header_reasons(film, desk.condition.limits), *pixel_reasons(tensor))
     opened = replace(case, stage=Stage.OPEN, film=film, tensor=tensor, error=None, score_error=None, reasons=reasons)
@@ -274,6 +288,7 @@ def read(desk: Desk, case: FilmCase, reading: OwnReading, note: str = "") -> Fil
     StorageError
         It could not be journalled: the reading does not count and the score stays closed.
     """
+    desk.allow(Action.ASSESS, Resource.FILM)
     if case.stage is not Stage.OPEN:
         raise InputError(f"film {case.number} cannot be read: it is not open")
     revised = case.revised or (case.seen and reading is not case.reading)
@@ -291,6 +306,7 @@ def judge(desk: Desk, case: FilmCase, verdict: Verdict) -> FilmCase:
     InputError
         There is no score to judge, or an override without a reason.
     """
+    desk.allow(Action.SAVE, Resource.VERDICT)
     _require_reading(case)
     if case._answer is None or case._answer.p_calibrated is None:
         raise InputError(f"film {case.number} has no score to agree with")
@@ -310,6 +326,7 @@ def reveal(desk: Desk, case: FilmCase, prevalence: float | None = None, method: 
     UnreadFilmError
         The film was not read yet.
     """
+    desk.allow(Action.VIEW, Resource.FILM)
     _require_reading(case)
     answer = case._answer
     if answer is None:
@@ -372,6 +389,7 @@ def turn(desk: Desk, case: FilmCase) -> FilmCase:
     StorageError
         It could not be journalled.
     """
+    desk.allow(Action.ASSESS, Resource.FILM)
     before = case.pixels
     stored = np.ascontiguousarray(np.rot90(before.stored, -1))
     turned = replace(
@@ -433,7 +451,7 @@ def _share_patterns(answer: Prediction, positive: Sequence[str]) -> dict[str, fl
 def _record(desk: Desk, action: str, outcome: str, case: FilmCase, answer: Prediction | None = None) -> None:
     desk.journal.record(
         Event(
-            actor=desk.actor,
+            **describe_actor(desk.actor),
             action=action,
             outcome=outcome,
             condition=desk.condition.id,

@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Protocol
 
+from medcore.access import describe_actor
 from medcore.errors import BusyError, ImageError, ImageSizeError, InputError, MedcoreError
 from medcore.imaging.radiograph import Radiograph
 from medcore.journal import Event
@@ -585,7 +586,7 @@ class Worklist:
     def _record(self, action: str, outcome: str, n_records: int = 1) -> None:
         self.desk.journal.record(
             Event(
-                actor=self.desk.actor,
+                **describe_actor(self.desk.actor),
                 action=action,
                 outcome=outcome,
                 condition=self.desk.condition.id,

@@ -7,7 +7,6 @@ states add up to the rows of the file. Nothing is printed here.
 from __future__ import annotations
 
 import csv
-import getpass
 import hashlib
 import os
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from medcore import __version__
+from medcore.access import Actor, describe_actor, make_local_actor
 from medcore.api import Model, load_from
 from medcore.conditions.catalog import find_condition
 from medcore.conditions.condition import Condition
@@ -39,7 +39,6 @@ __all__ = [
     "RowSink",
     "choose_model",
     "describe_errors",
-    "find_actor",
     "open_cohort",
     "write_csv",
 ]
@@ -72,7 +71,7 @@ class Cohort:
     model: Model
     condition: Condition
     journal: Journal
-    actor: str
+    actor: Actor
 
     def score(
         self, source: Path, *, explain: bool = False, counts: Counts, note: Callable[[str], None] = lambda _: None
@@ -120,7 +119,7 @@ class Cohort:
         outcome = Counts(row["status"] for row in rows)
         self.journal.record(
             Event(
-                actor=self.actor,
+                **describe_actor(self.actor),
                 action=action,
                 outcome=" ".join(f"{state}:{n}" for state, n in sorted(outcome.items())),
                 condition=self.condition.id,
@@ -213,7 +212,7 @@ def open_cohort(
     facts = choose_model(catalog, condition.id, model_id)
     with open_journal(settings.data_dir) as journal:
         model = load_from(catalog, facts.model_id)
-        yield Cohort(model=model, condition=condition, journal=journal, actor=find_actor())
+        yield Cohort(model=model, condition=condition, journal=journal, actor=make_local_actor())
 
 
 def choose_model(catalog: Catalog, condition_id: str, model_id: str | None) -> ModelFacts:
@@ -232,14 +231,6 @@ def choose_model(catalog: Catalog, condition_id: str, model_id: str | None) -> M
             f"the model {facts.model_id} answers {facts.condition}, not {condition_id}", field="model", value=model_id
         )
     return facts
-
-
-def find_actor() -> str:
-    """Return who runs a command, as the journal knows them: ``local:<user>``."""
-    try:
-        return f"local:{getpass.getuser()}"
-    except (KeyError, OSError):
-        return f"local:uid-{os.getuid()}"
 
 
 class RowSink(Protocol):

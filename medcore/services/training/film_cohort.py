@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from medcore import __version__
+from medcore.access import Actor, describe_actor, make_local_actor
 from medcore.conditions.catalog import find_film_condition
 from medcore.conditions.film_condition import FilmCondition
 from medcore.config import Settings, read_settings
@@ -31,7 +32,7 @@ from medcore.inference.film_model import FilmModel
 from medcore.journal import Event, Journal, open_journal
 from medcore.registry import Catalog
 from medcore.results import ModelFacts, Prediction, Reason
-from medcore.services.training.cohort import Counts, Row, choose_model, describe_errors, find_actor
+from medcore.services.training.cohort import Counts, Row, choose_model, describe_errors
 
 __all__ = ["FilmCohort", "FilmRead", "find_films", "find_labelled_films", "open_film_cohort", "read_ahead"]
 
@@ -72,7 +73,7 @@ class FilmCohort:
     condition: FilmCondition
     reader: FilmReader
     journal: Journal
-    actor: str
+    actor: Actor
 
     def score(self, files: Iterable[Path], *, action: str = "predict_films", counts: Counts) -> Iterator[list[Row]]:
         """Score films in the order given; yields the rows of each batch after it is in the journal.
@@ -139,7 +140,7 @@ class FilmCohort:
         hashes = "".join(read.pixel_sha256 for read in reads)
         self.journal.record(
             Event(
-                actor=self.actor,
+                **describe_actor(self.actor),
                 action=action,
                 outcome=" ".join(f"{state}:{n}" for state, n in sorted(outcome.items())),
                 condition=self.condition.id,
@@ -191,7 +192,7 @@ def open_film_cohort(
             condition=condition,
             reader=reader,
             journal=journal,
-            actor=find_actor(),
+            actor=make_local_actor(),
         )
 
 
