@@ -29,7 +29,8 @@
     ├── WorkerError                a helper process failed
     │   ├── WorkerTimeoutError
     │   ├── WorkerDiedError
-    │   └── BusyError              the queue is full: try again
+    │   ├── BusyError              the queue is full: try again
+    │   └── MovedOnError           the asker did not wait for the answer
     ├── StorageError               the journal could not be read or written
     │   └── KeysError              its keys are missing, damaged or not these
     ├── ConfigError                a setting has an impossible value
@@ -66,6 +67,7 @@ __all__ = [
     "ManifestError",
     "MedcoreError",
     "MissingFieldError",
+    "MovedOnError",
     "NewPasswordError",
     "NotANumberError",
     "OutOfRangeError",
@@ -228,7 +230,11 @@ class WorkerDiedError(WorkerError):
 
 
 class BusyError(WorkerError):
-    """Too much work is waiting; nothing was started."""
+    """Too much work is waiting; nothing was started. The message says how many wait and when to try again."""
+
+
+class MovedOnError(WorkerError):
+    """The answer was given up because whoever asked did not wait for it; nobody needs to see this."""
 
 
 class StorageError(MedcoreError):

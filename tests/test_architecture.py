@@ -44,7 +44,7 @@ ALLOWED = {
 PAGES = {"ui", "services", "errors", ""}
 MAY_TOUCH_ENVIRONMENT = {  # config reads it; the others only hand it on to what they start
     "medcore/config.py",
-    "medcore/workers.py",
+    "medcore/workers/process.py",
     "medcore/cli.py",
     "medcore/services/bench/bench_browser.py",
 }

@@ -7,6 +7,7 @@ import sys
 import time
 
 from medcore.errors import MedcoreError, OutOfRangeError
+from medcore.workers import checkpoint
 
 
 class _OwnError(OutOfRangeError):
@@ -42,6 +43,16 @@ def _spawn():
     return {"grandchild": subprocess.Popen(["sleep", "600"]).pid}
 
 
+def _work_in_parts(payload):
+    """Work in parts of a hundredth of a second; ``done`` says when each ended."""
+    done = []
+    for _ in range(payload["parts"]):
+        checkpoint()
+        time.sleep(0.01)
+        done.append(time.monotonic())
+    return {"done": done}
+
+
 def _leak(payload):
     print(f"patient 'Jane Roe' sodium {payload['x']}", file=sys.stderr, flush=True)
 
@@ -51,6 +62,8 @@ OPERATIONS = {
     "exit": lambda *_: os._exit(7),
     "kill": lambda *_: os.kill(os.getpid(), signal.SIGKILL),
     "sleep": lambda payload, blobs: (time.sleep(payload["s"]), ({}, []))[1],
+    "parts": lambda payload, blobs: (_work_in_parts(payload), []),
+    "now": lambda payload, blobs: (time.sleep(payload["s"]), ({"now": time.monotonic()}, []))[1],
     "spin": lambda *_: [None for _ in iter(int, 1)],
     "memory": lambda payload, blobs: ({"n": len(bytearray(payload["n"]))}, []),
     "noise": lambda payload, blobs: (_noise(), ({"ok": True}, []))[1],
