@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -79,8 +79,16 @@ def iterate_events(connection: Connection) -> Iterator[tuple[Event, bytes]]:
         yield from_row(row[0], row[1:-3]), row[-1]
 
 
-def verify_chain(connection: Connection, ring: Ring, installation: str, head: Head | None) -> tuple[int, list[Finding]]:
+def verify_chain(
+    connection: Connection,
+    ring: Ring,
+    installation: str,
+    head: Head | None,
+    progress: Callable[[int], object] | None = None,
+) -> tuple[int, list[Finding]]:
     """Check every event against its signature and the whole against the head.
+
+    ``progress`` is told every few thousand events how many have been checked.
 
     Returns
     -------
@@ -108,6 +116,8 @@ def verify_chain(connection: Connection, ring: Ring, installation: str, head: He
         if head is not None and number == head.number:
             at_head = stored
         mac, expected = stored, number + 1
+        if progress is not None and n_events % _BATCH == 0:
+            progress(n_events)
     return n_events, findings + _compare_with_head(head, at_head, expected - 1)
 
 

@@ -27,6 +27,8 @@ COLUMNS = (
 )
 """What an event says, in the order in which it is signed; the number comes before, the digest after."""
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
@@ -74,4 +76,4 @@ def from_row(number: int, row: Sequence[object]) -> Event:
 
 def canonical_bytes(number: int, row: Sequence[str | int], digest: str, key_id: int) -> bytes:
     """Return one unambiguous spelling of a row: a JSON array in ASCII without spaces."""
-    return json.dumps([number, *row, digest, key_id], separators=(",", ":")).encode("ascii")
+    return _encode([number, *row, digest, key_id]).encode("ascii")
