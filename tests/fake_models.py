@@ -83,7 +83,10 @@ class FakeCatalog:
         return self.models(condition)[0]
 
     def find(self, model_id):
-        return next(facts for facts in self.models() if facts.model_id == model_id)
+        for facts in self.models():
+            if facts.model_id == model_id:
+                return facts
+        raise UnknownNameError(f"there is no model {model_id!r}")
 
     def card(self, model_id):
         return CARD

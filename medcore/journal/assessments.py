@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select
@@ -26,6 +25,9 @@ SIGNED = tuple(column.name for column in AssessmentRow.__table__.columns)
 """Columns that the event's digest covers: all of them."""
 
 _SEALED = ("inputs", "units", "result", "applicability")
+_REFINED = ("explanation", "map", "reader")
+"""Parts of a result that may be made exact, or be added, while it stands: with others it is the same result."""
+
 _READ = select(*AssessmentRow.__table__.columns)
 _INSERT = insert(AssessmentRow)
 
@@ -39,7 +41,8 @@ class Assessments:
     def save(self, new: NewAssessment, *, by: Who) -> SavedAssessment:
         """Store one result with its event, in one transaction; on return it is on disk.
 
-        Saving again with the same idempotency key returns what was stored the first time.
+        Saving again with the same idempotency key returns what was stored the first time; the parts of ``result``
+        called ``explanation``, ``map`` and ``reader`` may have become others since.
 
         Raises
         ------
@@ -50,8 +53,8 @@ class Assessments:
         StorageError
             Nothing was stored.
         """
-        content = {name: asdict(new)[name] for name in _SEALED}
-        hashed = digest_row({**content, "condition": new.condition, "model": new.sha256, "patient": new.pseudonym})
+        content = {name: dict(getattr(new, name)) for name in _SEALED}
+        hashed = _hash(new, content)
         key_text = new.idempotency_key or secrets.token_hex(16)
         with self._journal.writing() as pen:
             earlier = self._find_earlier(pen.connection, pen.ring, by.actor, key_text, hashed)
@@ -161,6 +164,13 @@ class Assessments:
                 field="idempotency_key",
             )
         return _to_line(row, readable=True, **{name: content[name] for name in _SEALED})
+
+
+def _hash(new: NewAssessment, content: dict[str, Any]) -> str:
+    """Return what tells one result from another under the same idempotency key."""
+    settled = {name: value for name, value in content["result"].items() if name not in _REFINED}
+    facts = {"condition": new.condition, "model": new.sha256, "patient": new.pseudonym}
+    return digest_row({**content, "result": settled, **facts})
 
 
 def _to_saved(connection: Connection, ring: Ring, row: Any) -> SavedAssessment:

@@ -85,6 +85,17 @@ class Patients:
             pen.note(by, "view_patient", "erased" if patient.erased_at else "shown", patient=pseudonym)
         return patient
 
+    def describe(self, pseudonym: str) -> Patient:
+        """Return what is known of a patient without the identifiers: no view of a person, so no event.
+
+        Raises
+        ------
+        InputError
+            There is no such patient.
+        """
+        with self._journal.reading() as (connection, _):
+            return _to_patient(_find_row(connection, pseudonym), {})
+
     def find(self, kind: str, text: str, *, by: Who) -> tuple[Patient, ...]:
         """Return the patients with exactly this identifier; upper and lower case and spacing do not matter.
 
@@ -211,10 +222,15 @@ def _index(pen: Pen, pseudonym: str, clean: Mapping[str, str]) -> None:
         pen.connection.execute(insert(IdentifierRow), rows)
 
 
-def _find(connection: Connection, ring: Ring, pseudonym: str) -> Patient:
+def _find_row(connection: Connection, pseudonym: str) -> Any:
     row = connection.execute(_READ.where(PatientRow.pseudonym == pseudonym)).first()
     if row is None:
         raise InputError(f"There is no patient {pseudonym} here.", field="pseudonym", value=pseudonym)
+    return row
+
+
+def _find(connection: Connection, ring: Ring, pseudonym: str) -> Patient:
+    row = _find_row(connection, pseudonym)
     if row.sealed is None:
         return _to_patient(row, {})
     if row.patient_key is None:
