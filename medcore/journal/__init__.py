@@ -10,7 +10,9 @@ from medcore.journal.stored import (
     Patient,
     SavedAssessment,
     SavedImage,
+    SavedOutcome,
     SavedVerdict,
+    SiteSetting,
     Who,
 )
 
@@ -24,7 +26,9 @@ __all__ = [
     "Patient",
     "SavedAssessment",
     "SavedImage",
+    "SavedOutcome",
     "SavedVerdict",
+    "SiteSetting",
     "Who",
     "open_journal",
 ]

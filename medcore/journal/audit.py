@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from medcore.journal.chain import Finding
 from medcore.journal.event import Event
 from medcore.journal.head import read_head
 from medcore.journal.pen import digest_row
-from medcore.journal.schema import AssessmentRow, EventRow, ImageRow, VerdictRow
+from medcore.journal.schema import AssessmentRow, EventRow, ImageRow, OutcomeRow, SiteSettingRow, VerdictRow
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Audit", "Finding", "Verification", "check_records", "to_audit_event"]
 
-_RECORDS = {"assessment": AssessmentRow, "verdict": VerdictRow, "image": ImageRow}
+_RECORDS = {
+    "assessment": AssessmentRow.id,
+    "verdict": VerdictRow.id,
+    "image": ImageRow.id,
+    "outcome": OutcomeRow.id,
+    "setting": SiteSettingRow.name,
+}
+"""Where what was saved lies, by the word in its event's target, and the column of its number."""
+
 _BATCH = 2000
 _MOST_FINDINGS = 20
 _READS = {"view", "find", "export", "verify", "list"}
@@ -52,8 +60,10 @@ class Audit:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def verify(self) -> Verification:
+    def verify(self, progress: Callable[[int], object] | None = None) -> Verification:
         """Check every event, every saved record against its event, and the end against ``journal.head``.
+
+        ``progress`` is told from time to time how many events have been checked.
 
         Raises
         ------
@@ -64,7 +74,7 @@ class Audit:
         ring, installation = opened.keys.ring, opened.keys.installation
         head = read_head(self._journal.folder, ring)
         with self._journal.reading() as (connection, _):
-            n_events, findings = chain.verify_chain(connection, ring, installation, head)
+            n_events, findings = chain.verify_chain(connection, ring, installation, head, progress)
             n_records, more = check_records(connection)
             end = chain.newest(connection, installation)
         return Verification(
@@ -79,16 +89,17 @@ class Audit:
 
 
 def check_records(connection: Connection) -> tuple[int, list[Finding]]:
-    """Compare every saved assessment, verdict and image with the digest that its event signs."""
+    """Compare everything saved, and every site setting, with the digest that its newest event signs."""
     query = select(EventRow.number, EventRow.target, EventRow.digest).where(EventRow.digest != "")
+    query = query.order_by(EventRow.number)
     signed = {target: (number, digest) for number, target, digest in connection.execute(query)}
     findings: list[Finding] = []
     n_records = 0
-    for kind, table in _RECORDS.items():
-        rows = connection.execution_options(yield_per=_BATCH).execute(select(*table.__table__.columns))
+    for kind, key in _RECORDS.items():
+        rows = connection.execution_options(yield_per=_BATCH).execute(select(*key.class_.__table__.columns))
         for row in rows:
             n_records += 1
-            number, digest = signed.pop(f"{kind}:{row.id}", (0, ""))
+            number, digest = signed.pop(f"{kind}:{row._mapping[key.key]}", (0, ""))
             if digest_row(dict(row._mapping)) != digest:
                 text = f"A saved {kind} is not what was written" + (f" (event {number})." if number else ": no event.")
                 findings.append(Finding(kind="record", number=number, text=text))

@@ -34,9 +34,11 @@ if TYPE_CHECKING:
     from medcore.journal.images import Images
     from medcore.journal.opening import Opened
     from medcore.journal.operating_points import OperatingPoints
+    from medcore.journal.outcomes import Outcomes
     from medcore.journal.patients import Patients
     from medcore.journal.pen import Pen
     from medcore.journal.ring import Ring
+    from medcore.journal.site import Site
     from medcore.journal.verdicts import Verdicts
 
 __all__ = ["Journal", "open_journal"]
@@ -154,6 +156,20 @@ class Journal:
         from medcore.journal.operating_points import OperatingPoints
 
         return OperatingPoints(self)
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """Outcomes that became known, of saved results."""
+        from medcore.journal.outcomes import Outcomes
+
+        return Outcomes(self)
+
+    @property
+    def site(self) -> Site:
+        """What this site has settled."""
+        from medcore.journal.site import Site
+
+        return Site(self)
 
     @property
     def drafts(self) -> Drafts:

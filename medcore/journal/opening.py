@@ -160,7 +160,7 @@ def _try_file(folder: Folder, keys: Keys, busy_s: float, pragmas: tuple[str, ...
 def _prepare(folder: Folder, keys: Keys, connection: Connection, old: old_file.OldJournal | None) -> None:
     """Create the tables in an empty database, or bring them up to date after a copy was made."""
     if upgrade.find_version(connection) is not None:
-        upgrade.upgrade(connection, to=upgrade.HEAD, before=lambda version: _copy_before(folder, keys, version))
+        upgrade.upgrade(connection, to=upgrade.HEAD, before=lambda version: _copy(folder, keys, connection, version))
         return
     _refuse_loss(folder, keys)
     upgrade.upgrade(connection, to=upgrade.HEAD)
@@ -182,10 +182,16 @@ def _refuse_loss(folder: Folder, keys: Keys) -> None:
         raise StorageError(_GONE)
 
 
-def _copy_before(folder: Folder, keys: Keys, version: str) -> None:
-    """Copy the encrypted file before its tables change (the committed state: nothing was written yet)."""
-    if not folder.database.exists():
-        return
+def _copy(folder: Folder, keys: Keys, connection: Connection, version: str) -> None:
+    """Copy everything before the tables change: into a schema of its own on a server, else into a file."""
+    if connection.dialect.name == "postgresql":
+        upgrade.copy_tables(connection, version)
+    else:
+        _copy_file(folder, keys, version)
+
+
+def _copy_file(folder: Folder, keys: Keys, version: str) -> None:
+    """Copy the encrypted file (the committed state: nothing was written yet)."""
     target = folder.database.with_name(f"journal.db.before-{version}-{secrets.token_hex(4)}")
     key = keys.ring.key_for("database", keys.ring.database)
     source = engine.open_file(folder.database, key, busy_s=1.0)

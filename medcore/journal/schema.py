@@ -19,8 +19,10 @@ __all__ = [
     "ImageRow",
     "InstallationRow",
     "OperatingPointRow",
+    "OutcomeRow",
     "PatientRow",
     "SessionRow",
+    "SiteSettingRow",
     "VerdictRow",
 ]
 
@@ -142,6 +144,28 @@ class OperatingPointRow(Base):
     model_id: Mapped[str]
     threshold: Mapped[float]
     reason: Mapped[str]
+    actor: Mapped[str]
+    changed_at: Mapped[str]
+    version: Mapped[int]
+
+
+class OutcomeRow(Base):
+    """Whether what was assessed came true: never changed afterwards, a correction is a new row."""
+
+    __tablename__ = "outcomes"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    assessment_id: Mapped[str] = mapped_column(ForeignKey("assessments.id"), index=True)
+    sealed: Mapped[bytes]
+    actor: Mapped[str]
+    created_at: Mapped[str]
+
+
+class SiteSettingRow(Base):
+    """Something this site has settled; ``value`` is JSON and tells nothing about a patient."""
+
+    __tablename__ = "site_settings"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
     actor: Mapped[str]
     changed_at: Mapped[str]
     version: Mapped[int]

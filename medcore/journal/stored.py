@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 __all__ = [
     "Draft",
@@ -14,7 +15,9 @@ __all__ = [
     "Patient",
     "SavedAssessment",
     "SavedImage",
+    "SavedOutcome",
     "SavedVerdict",
+    "SiteSetting",
     "Who",
 ]
 
@@ -133,6 +136,31 @@ class SavedVerdict:
     actor: str
     created_at: datetime
     verdict: NewVerdict | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedOutcome:
+    """Whether what was assessed came true, as somebody recorded it; None after its patient was erased."""
+
+    id: str
+    assessment_id: str
+    condition: str
+    model_id: str
+    sha256: str
+    actor: str
+    created_at: datetime
+    outcome: bool | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteSetting:
+    """What a site has settled under a name: a JSON value, by whom and when; ``version`` goes up with every change."""
+
+    name: str
+    value: Any
+    actor: str
+    changed_at: datetime
+    version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

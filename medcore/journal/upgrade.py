@@ -12,9 +12,9 @@ from medcore.errors import StorageError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["HEAD", "find_version", "upgrade"]
+__all__ = ["HEAD", "copy_tables", "find_version", "upgrade"]
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest step in ``migrations/versions``."""
 
 _alembic_lock = threading.Lock()  # Alembic keeps what it works on in module globals
@@ -39,6 +39,20 @@ def find_version(connection: Connection) -> str | None:
     if "events" not in names or len(found) != 1:
         raise StorageError("The journal's database belongs to another program. Choose another one.")
     return str(found[0])
+
+
+def copy_tables(connection: Connection, version: str) -> str:
+    """Copy every table of a PostgreSQL journal into a new schema of the same database and return its name."""
+    import sqlalchemy
+
+    inspector = sqlalchemy.inspect(connection)
+    taken = inspector.get_schema_names()
+    wanted = (f"medcore_before_{version}" + (f"_{number}" if number else "") for number in range(len(taken) + 1))
+    name = next(name for name in wanted if name not in taken)
+    connection.exec_driver_sql(f'CREATE SCHEMA "{name}"')
+    for table in inspector.get_table_names():
+        connection.exec_driver_sql(f'CREATE TABLE "{name}"."{table}" AS TABLE "{table}"')
+    return name
 
 
 def upgrade(connection: Connection, *, to: str = HEAD, before: Callable[[str], None] | None = None) -> None:

@@ -255,11 +255,11 @@ def test_a_copy_is_made_before_an_upgrade(journal, monkeypatch):
 
     journal.record(EVENT)
     journal.close()
-    monkeypatch.setattr(upgrade, "HEAD", "0002")
-    with pytest.raises(CommandError, match="0002"):  # there is no such step: what matters is that the copy came first
+    monkeypatch.setattr(upgrade, "HEAD", "0099")
+    with pytest.raises(CommandError, match="0099"):  # there is no such step: what matters is that the copy came first
         journal.record(EVENT)
-    (copy,) = journal.folder.root.glob("journal.db.before-0001-*")
     monkeypatch.undo()
+    (copy,) = journal.folder.root.glob(f"journal.db.before-{upgrade.HEAD}-*")
     journal.path.write_bytes(copy.read_bytes())
     assert [event.id for event in journal.events()] == [1]
     assert copy.stat().st_mode & 0o077 == 0

@@ -203,6 +203,29 @@ def test_the_server_restarts_in_the_middle(journal, server):
     assert journal.audit.verify().ok
 
 
+def test_upgrade_copies_everything_first(journal, monkeypatch):
+    from medcore.journal import upgrade
+
+    new = NewAssessment(condition="c", model_id="m", sha256="ab", status="scored", inputs={"age": 61.5})
+    with monkeypatch.context() as patch:
+        patch.setattr(upgrade, "HEAD", "0001")
+        saved = journal.assessments.save(new, by=BY)
+        journal.close()
+    assert [item.id for item in journal.assessments.list()] == [saved.id]
+    assert journal.outcomes.save(saved.id, True, by=BY) in journal.outcomes.list()
+    setting = journal.site.put("x", 1, version=0, by=BY)
+    assert journal.site.list() == (setting,)
+    assert journal.audit.verify().ok
+    with pytest.raises(StorageError, match="append-only"), journal.writing() as pen:
+        pen.connection.exec_driver_sql("UPDATE outcomes SET actor = 'x'")
+    with journal.reading() as (connection, _):
+        for table, n_rows in (("assessments", 1), ("events", 1), ("alembic_version", 1), ("verdicts", 0)):
+            query = f'SELECT count(*) FROM "medcore_before_0001"."{table}"'
+            assert connection.exec_driver_sql(query).scalar() == n_rows
+        query = "SELECT version_num FROM medcore_before_0001.alembic_version"
+        assert connection.exec_driver_sql(query).scalar() == "0001"
+
+
 def test_new_data_key(journal, settings):
     patient = journal.patients.create({"mrn": "0815"}, by=BY)
     journal.close()

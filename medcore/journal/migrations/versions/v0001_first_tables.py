@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-__all__ = ["upgrade"]
+__all__ = ["make_append_only", "upgrade"]
 
 revision = "0001"
 down_revision = None
@@ -39,12 +39,17 @@ def upgrade() -> None:
     _create_journal()
     _create_clinical()
     _create_settings()
-    on_postgres = op.get_bind().dialect.name == "postgresql"
-    if on_postgres:
+    if op.get_bind().dialect.name == "postgresql":
         op.execute(_POSTGRES_FUNCTION)
     for table, key in _APPEND_ONLY:
-        for statement in (_POSTGRES_TRIGGERS if on_postgres else _SQLITE_TRIGGERS).split("--"):
-            op.execute(statement.format(table=table, key=key).strip())
+        make_append_only(table, key)
+
+
+def make_append_only(table: str, key: str) -> None:
+    """Let the database refuse every change of rows that are there."""
+    on_postgres = op.get_bind().dialect.name == "postgresql"
+    for statement in (_POSTGRES_TRIGGERS if on_postgres else _SQLITE_TRIGGERS).split("--"):
+        op.execute(statement.format(table=table, key=key).strip())
 
 
 def _text(name: str, *, nullable: bool = False, primary_key: bool = False) -> sa.Column:
