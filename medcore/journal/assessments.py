@@ -53,7 +53,7 @@ class Assessments:
         StorageError
             Nothing was stored.
         """
-        content = {name: dict(getattr(new, name)) for name in _SEALED}
+        content: dict[str, Any] = {name: dict(getattr(new, name)) for name in _SEALED}
         hashed = _hash(new, content)
         key_text = new.idempotency_key or secrets.token_hex(16)
         with self._journal.writing() as pen:

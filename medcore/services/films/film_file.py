@@ -70,11 +70,11 @@ def read_film(data: bytes) -> Radiograph:
         raise UnreadableImageError("The saved film cannot be read: its file is damaged.") from error
 
 
-def _build(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> Radiograph:
+def _build(facts: dict[str, Any], arrays: dict[str, Any]) -> Radiograph:
     day, view = facts.pop("acquired_on"), facts.pop("view")
     windows = [Window(**{**window, "function": VoiFunction(window["function"])}) for window in facts.pop("windows")]
     spacing = facts.pop("spacing_mm")
-    lists = {name: tuple(facts.pop(name)) for name in _TEXTS}
+    lists: dict[str, Any] = {name: tuple(facts.pop(name)) for name in _TEXTS}
     return Radiograph(
         **arrays,
         **facts,
