@@ -134,7 +134,7 @@ def show_source(comparison: Comparison) -> None:
     """Say that the figures are those of the analyst's own rows, and offer the way back."""
     with st.container(key="own_rows", horizontal=True, vertical_alignment="center"):
         st.html(
-            f'<p class="mc-warn" role="status">Your own rows: {escape(comparison.source)}. The choice of models and '
+            f'<p class="mc-warn" role="status">Your own data: {escape(comparison.source)}. The choice of models and '
             "the prevalence above do not change them.</p>"
         )
         st.button("Back to the study's patients", key="leave_rows", on_click=_leave_rows)

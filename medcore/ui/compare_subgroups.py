@@ -251,6 +251,8 @@ def _write(value: float, figure: str) -> str:
 
 
 def _explain_no_groups(scene: Scene) -> str:
+    if scene.upload is not None and scene.noun == "films":
+        return "The headers of your films do not divide them: ten films or more of two views, sexes or ages are needed."
     if scene.upload is not None:
         return (
             "Your rows name no groups. Add a column such as sex or site with two to twelve different words, each on at "

@@ -12,8 +12,9 @@ import streamlit as st
 from medcore.errors import MedcoreError
 from medcore.services.compare import labelled, upload_questions
 from medcore.services.house import Condition
+from medcore.ui.compare_films import show_films
 from medcore.ui.compare_local import show_local
-from medcore.ui.compare_scene import LABELLED_KEY, Scene, show_sentence
+from medcore.ui.compare_scene import LABELLED_KEY, Scene
 from medcore.ui.wording import as_sentence
 
 __all__ = ["render_counts", "render_drift", "show_upload"]
@@ -29,7 +30,7 @@ _LEAD = (
 def show_upload(scene: Scene) -> None:
     """Draw the upload, its progress, and what came of it."""
     if not isinstance(scene.question, Condition):
-        show_sentence("This question is about films. Use medcore evaluate on a folder of labelled films.")
+        show_films(scene, lambda: _show_result(scene))
         return
     if scene.upload is not None:
         _show_result(scene)
@@ -45,8 +46,8 @@ def show_upload(scene: Scene) -> None:
     _show_columns(scene.question)
 
 
-def render_counts(upload: Any) -> str:
-    """Return how the rows ended, notes, reasons for withheld scores and the first rows with errors."""
+def render_counts(upload: Any, noun: str = "rows") -> str:
+    """Return how the rows (or films) ended, notes, reasons for withheld scores and the first rows with errors."""
     counts = upload.counts
     notes = "".join(f"<p>{escape(note)}</p>" for note in upload.notes)
     withheld = [f"{item.n:,} × {item.text}" for item in upload.withheld if item.n]
@@ -54,11 +55,11 @@ def render_counts(upload: Any) -> str:
         f'<p class="mc-quiet">Columns no model reads: {escape(", ".join(upload.extra))}.</p>' if upload.extra else ""
     )
     return (
-        f'<div class="mc-lead"><p><b>{escape(upload.name)}</b>: {counts.rows:,} rows. {counts.scored:,} scored, '
+        f'<div class="mc-lead"><p><b>{escape(upload.name)}</b>: {counts.rows:,} {noun}. {counts.scored:,} scored, '
         f"{counts.caution:,} of them with caution; {counts.withheld:,} withheld; {counts.errors:,} could not be read. "
-        f"The figures above are now those of these rows.</p>{notes}{extra}</div>"
+        f"The figures above are now those of these {noun}.</p>{notes}{extra}</div>"
         f"{_render_list('Why scores were withheld', withheld)}"
-        f"{_render_list(_title_errors(counts.errors), [f'{item.row_id}: {item.text}' for item in upload.errors])}"
+        f"{_render_list(_title_errors(counts.errors, noun), [f'{item.row_id}: {item.text}' for item in upload.errors])}"
     )
 
 
@@ -114,7 +115,7 @@ def _show_result(scene: Scene) -> None:
     upload = scene.upload
     if upload is None:
         return
-    st.html(render_counts(upload))
+    st.html(render_counts(upload, noun="rows" if isinstance(scene.question, Condition) else "films"))
     st.button("Close this file, back to the study", key="close_labelled", on_click=_close)
     if isinstance(scene.question, Condition):
         st.html(render_drift(scene.question, upload.drift))
@@ -152,8 +153,9 @@ def _render_list(title: str, items: Sequence[str]) -> str:
     return f'<details class="mc-details"><summary>{escape(title)}</summary><ul>{rows}</ul></details>'
 
 
-def _title_errors(n: int) -> str:
-    return f"The first {_MOST_SHOWN} of {n:,} rows that could not be read" if n > _MOST_SHOWN else "Rows not read"
+def _title_errors(n: int, noun: str) -> str:
+    title = f"The first {_MOST_SHOWN} of {n:,} {noun} that could not be read"
+    return title if n > _MOST_SHOWN else f"{noun.capitalize()} not read"
 
 
 def _label(condition: Condition, name: str) -> str:

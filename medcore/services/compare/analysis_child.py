@@ -18,7 +18,7 @@ import numpy as np
 from medcore.evaluation.recalibration import Recalibration
 from medcore.evaluation.subgroups import SubgroupRow
 from medcore.services.compare.measuring import Measured
-from medcore.services.compare.upload_parts import Coded, RowBatch, UploadFigures, UploadHeader
+from medcore.services.compare.upload_parts import Coded, FilmBytes, FilmFolder, RowBatch, UploadFigures, UploadHeader
 from medcore.services.frozen_wire import pack, unpack
 from medcore.workers import Answer, Limits, Worker
 
@@ -45,11 +45,13 @@ _ENVIRON |= {"MALLOC_ARENA_MAX": "2"}
 
 def make_handler() -> Handler:
     """Build the child's request handler; called inside the child by :mod:`medcore.workers`."""
+    from medcore.services.compare.film_archive import FilmDesk
     from medcore.services.compare.upload_reading import Desk
 
-    desk = Desk()
+    tables, films = Desk(), FilmDesk()
 
     def handle(op: str, payload: dict[str, object], blobs: list[bytes]) -> Answer:
+        desk = films if op.endswith("_films") else tables
         found = getattr(desk, f"answer_{op}")(payload, blobs)
         out: list[bytes] = []
         return {"result": pack(found, out)}, out
@@ -137,6 +139,37 @@ class AnalysisProcess:
     def forget(self, token: str) -> None:
         """Drop an upload."""
         self._worker.submit("forget", {"token": token})
+
+    def open_films(self, content: bytes, condition_id: str) -> FilmFolder:
+        """Look through a ZIP of labelled films and keep it for :meth:`take_films`.
+
+        Raises
+        ------
+        InputError
+            It must not, or cannot, be opened; see :func:`medcore.services.compare.film_archive.read_archive`.
+        """
+        found: FilmFolder = self._ask(FilmFolder, "open_films", {"condition": condition_id}, [content]).result()
+        return found
+
+    def list_films(self, table: bytes, names: Sequence[str], condition_id: str) -> FilmFolder:
+        """Find the labels of files in a table.
+
+        Raises
+        ------
+        InputError
+            As :func:`medcore.services.compare.film_archive.read_film_table`.
+        """
+        payload = {"condition": condition_id, "names": list(names)}
+        found: FilmFolder = self._ask(FilmFolder, "list_films", payload, [table]).result()
+        return found
+
+    def take_films(self, token: str, places: Sequence[int]) -> _Ask:
+        """Unpack some films; ``result()`` gives one :class:`FilmBytes` for each place."""
+        return self._ask(tuple[FilmBytes, ...], "take_films", {"token": token, "places": list(places)})
+
+    def forget_films(self, token: str) -> None:
+        """Drop a ZIP."""
+        self._worker.submit("forget_films", {"token": token})
 
     def measure(
         self, y: np.ndarray, p: Mapping[str, np.ndarray], *, patients: np.ndarray | None, prevalence: float | None

@@ -23,11 +23,20 @@ from medcore.journal import Event
 from medcore.results import ModelFacts
 from medcore.services.compare.measuring import Measured, check_prevalence
 from medcore.services.compare.study_scores import check_choice
-from medcore.services.compare.upload_parts import Coded, ReasonCount, RowError, UploadCounts, UploadFigures
+from medcore.services.compare.upload_parts import Coded, ReasonCount, RowError, UploadCounts
 from medcore.services.house import House, list_conditions
 from medcore.services.prevalence import restate_risk
 
-__all__ = ["MOST_ROWS", "LabelledUpload", "measure_upload_groups", "restate_upload", "score_upload"]
+__all__ = [
+    "MOST_ROWS",
+    "LabelledUpload",
+    "Progress",
+    "compare_rows",
+    "measure_upload_groups",
+    "record_upload",
+    "restate_upload",
+    "score_upload",
+]
 
 MOST_ROWS = 200_000
 """Most rows of one upload; more is refused at once."""
@@ -149,11 +158,18 @@ def score_upload(
             house.analysis.forget(header.token)
         raise
     fingerprint = hashlib.sha256(content).hexdigest()
-    _record(house, models, figures.counts, fingerprint)
+    record_upload(house, models, figures.counts, fingerprint)
     progress(1.0, "Done")
     return LabelledUpload(
         name=name,
-        comparison=_compare(name, condition_id, models, figures, prevalence),
+        comparison=compare_rows(
+            f"{figures.y.size:,} rows of your file {name}",
+            models,
+            figures.measured,
+            figures.y,
+            patients=figures.patients,
+            prevalence=prevalence,
+        ),
         counts=figures.counts,
         errors=figures.errors,
         withheld=figures.withheld,
@@ -265,18 +281,24 @@ def _score_batches(
             return {model: np.concatenate(scores) for model, scores in parts.items()}
 
 
-def _compare(
-    name: str, condition_id: str, models: Sequence[ModelFacts], figures: UploadFigures, prevalence: float | None
+def compare_rows(
+    source: str,
+    models: Sequence[ModelFacts],
+    measured: Measured,
+    y: np.ndarray,
+    *,
+    patients: np.ndarray | None,
+    prevalence: float | None,
 ) -> Comparison:
+    """Put together what was measured on uploaded rows; ``source`` says in words whose they are."""
     facts = {item.model_id: item for item in models}
-    measured: Measured = figures.measured
-    n, n_events = figures.y.size, int(figures.y.sum())
+    n, n_events = y.size, int(y.sum())
     return Comparison(
-        condition=condition_id,
-        source=f"{n:,} rows of your file {name}",
+        condition=models[0].condition,
+        source=source,
         n=n,
         n_events=n_events,
-        n_patients=n if figures.patients is None else int(np.unique(figures.patients).size),
+        n_patients=n if patients is None else int(np.unique(patients).size),
         prevalence_study=n_events / n,
         prevalence=n_events / n if prevalence is None else prevalence,
         models=tuple(facts[model] for model in measured.order),
@@ -306,8 +328,14 @@ def _describe(counts: UploadCounts, missing: Sequence[str]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _record(house: House, models: Sequence[ModelFacts], counts: UploadCounts, fingerprint: str) -> None:
-    """Write down that a file was scored, with its counts and a fingerprint, never its values."""
+def record_upload(house: House, models: Sequence[ModelFacts], counts: UploadCounts, fingerprint: str) -> None:
+    """Write down that a file was scored, with its counts and a fingerprint, never its values.
+
+    Raises
+    ------
+    StorageError
+        The journal cannot be written.
+    """
     outcome = f"error:{counts.errors} scored:{counts.scored} withheld:{counts.withheld}"
     for facts in models:
         house.journal.record(

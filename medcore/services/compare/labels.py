@@ -1,8 +1,12 @@
-"""What a labelled table's column ``label`` may say."""
+"""What a labelled table's column ``label`` may say, and how folders of labelled films may be named."""
 
 from __future__ import annotations
 
-__all__ = ["LABEL_COLUMN", "parse_label"]
+from collections.abc import Mapping
+
+from medcore.conditions.film_condition import FilmCondition
+
+__all__ = ["LABEL_COLUMN", "name_classes", "parse_label"]
 
 LABEL_COLUMN = "label"
 _WORDS = {
@@ -20,3 +24,17 @@ def parse_label(text: str) -> int | None:
     (1, 0, None)
     """
     return _WORDS.get(text.strip().lower())
+
+
+def name_classes(condition: FilmCondition) -> Mapping[str, int]:
+    """Return what a folder or a label of films may be called, in lower case, and whether it has the outcome (1 or 0).
+
+    Examples
+    --------
+    >>> from medcore.conditions.catalog import find_film_condition
+    >>> known = name_classes(find_film_condition("pneumonia"))
+    >>> known["pneumonia"], known["viral"], known["normal"]
+    (1, 1, 0)
+    """
+    words = {item.word.lower(): int(item.word in condition.positive) for item in condition.classes}
+    return {"0": 0, "no": 0, "negative": 0, "1": 1, "yes": 1, "positive": 1, condition.id: 1, **words}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from medcore.services.compare.group_figures import measure_group
 from medcore.services.compare.measuring import Measured, measure
 from medcore.services.compare.upload_parts import Coded
 
-__all__ = ["BLANK_FIELDS", "divide_rows", "measure_blanks", "measure_recalibrated"]
+__all__ = ["BLANK_FIELDS", "code_words", "divide_rows", "measure_blanks", "measure_recalibrated"]
 
 BLANK_FIELDS = "blank fields"
 """Attribute of the rows that say what the number of blanks costs."""
@@ -125,6 +125,21 @@ def measure_recalibrated(
         )
         honest[~rest] = line.apply(p[~rest])
     return measure(y, {"": honest}, patients=patients, prevalence=prevalence)
+
+
+def code_words(texts: Sequence[str]) -> Coded | None:
+    """Divide rows by a text each, "" = unknown, cells under 10 rows put together; None where that divides nothing.
+
+    Examples
+    --------
+    >>> code_words(["AP"] * 12 + ["PA"] * 11 + [""] * 2).words
+    ('AP', 'PA', 'others (small groups)')
+    >>> code_words(["AP"] * 12) is None
+    True
+    """
+    words, place = np.unique(np.asarray(texts, dtype=str), return_inverse=True)
+    found = _pool(place, tuple(str(word) or _UNKNOWN for word in words))
+    return found if _is_useful(found) else None
 
 
 def _pool(place: np.ndarray, words: tuple[str, ...]) -> Coded:

@@ -1,4 +1,4 @@
-"""What the analysis process says about an uploaded table: frozen parts that cross its pipe."""
+"""What the analysis process says about uploaded tables and films: frozen parts that cross its pipe."""
 
 from __future__ import annotations
 
@@ -11,7 +11,18 @@ from medcore.evaluation.drift import FieldDrift
 from medcore.evaluation.subgroups import SubgroupRow
 from medcore.services.compare.measuring import Measured
 
-__all__ = ["Coded", "ReasonCount", "RowBatch", "RowError", "UploadCounts", "UploadFigures", "UploadHeader"]
+__all__ = [
+    "Coded",
+    "FilmBytes",
+    "FilmEntry",
+    "FilmFolder",
+    "ReasonCount",
+    "RowBatch",
+    "RowError",
+    "UploadCounts",
+    "UploadFigures",
+    "UploadHeader",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,3 +117,32 @@ class UploadFigures:
     attributes: Mapping[str, Coded]
     blanks: Mapping[str, tuple[SubgroupRow, ...]]
     drift: tuple[FieldDrift, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmEntry:
+    """One film of an upload: what it may be called on a screen, its label (1 = has the outcome) and its patient.
+
+    ``label`` is None where there is none to be used; ``error`` then says why. ``patient`` is "" where it is not told.
+    """
+
+    name: str
+    label: int | None
+    patient: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmFolder:
+    """The films of an upload in order; ``token`` is for taking them out of a ZIP, "" where they are files."""
+
+    token: str
+    entries: tuple[FilmEntry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FilmBytes:
+    """A film's file as int8, shape (n_bytes,), or why there is none."""
+
+    content: np.ndarray
+    error: str = ""
