@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from medcore.errors import ExplanationError, InputError
+from medcore.workers import checkpoint
 
 __all__ = ["Background", "CoalitionScorer", "FieldwiseScore", "Score", "scorer_for"]
 
@@ -135,6 +136,7 @@ class _FieldwiseScorer:
         out = np.empty((len(masks), m), dtype=np.float32)
         chosen = masks.astype(np.float32)
         for start in range(0, len(masks), step):
+            checkpoint()
             part = chosen[start : start + step]
             block = np.matmul(part, shift, out=sums[: len(part)])
             block += base

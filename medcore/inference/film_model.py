@@ -21,6 +21,7 @@ from medcore.inference.film_gate import FilmGate
 from medcore.registry.bundle import SealedBundle, load_keras
 from medcore.registry.manifest import Manifest
 from medcore.results import Applicability, Interval, Prediction, Reason, Status
+from medcore.workers import checkpoint
 
 __all__ = [
     "FILM_KIND",
@@ -165,7 +166,10 @@ class FilmNetwork:
         films = check_films(tensors, self.spec.size)
         if not len(films):
             return FilmOutputs(**{name: np.empty((0, *self._shape(name)), np.float32) for name in _OUTPUTS})
-        parts = [self._run(films[i : i + _CHUNK]) for i in range(0, len(films), _CHUNK)]
+        parts = []
+        for i in range(0, len(films), _CHUNK):
+            checkpoint()
+            parts.append(self._run(films[i : i + _CHUNK]))
         return FilmOutputs(**{name: np.concatenate([part[name].numpy() for part in parts]) for name in _OUTPUTS})
 
     def _shape(self, name: str) -> tuple[int, ...]:

@@ -14,11 +14,13 @@ import numpy as np
 from medcore.encoding import Encoding
 from medcore.errors import IntegrityError
 from medcore.registry.bundle import SealedBundle, load_keras, load_skops
+from medcore.workers import checkpoint
 
 __all__ = ["ForestScores", "KerasScores", "KernelScores", "LinearScores", "Scores", "load_scores"]
 
 _KERAS_CHUNK = 8192
-_TREE_CHUNK = 50_000
+_ATTENTION_CHUNK = 256  # every field looks at every other one, in every member: more rows at once take gigabytes
+_TREE_CHUNK = 4096
 
 
 class Scores(Protocol):
@@ -55,10 +57,11 @@ def load_scores(bundle: SealedBundle) -> Scores:
 class KerasScores:
     """A stacked Keras model with the outputs ``main`` (n, members) and ``refits`` (n, n_refits)."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, chunk: int = _KERAS_CHUNK) -> None:
         import keras
         import tensorflow as tf
 
+        self._chunk = chunk
         if len(model.outputs) != 2:
             raise IntegrityError("a tabular Keras bundle has the outputs main and refits")
         signature = [tf.TensorSpec((None, model.inputs[0].shape[1]), tf.float32)]
@@ -71,15 +74,17 @@ class KerasScores:
     @classmethod
     def load(cls, bundle: SealedBundle) -> KerasScores:
         """Build from a verified bundle."""
-        return cls(load_keras(bundle))
+        return cls(
+            load_keras(bundle), chunk=_ATTENTION_CHUNK if bundle.manifest.recipe == "attention" else _KERAS_CHUNK
+        )
 
     def main(self, X: np.ndarray) -> np.ndarray:
         """Mean logit of the members."""
-        return _in_chunks(self._main, X, _KERAS_CHUNK)
+        return _in_chunks(self._main, X, self._chunk)
 
     def refits(self, X: np.ndarray) -> np.ndarray:
         """Logit of each refit."""
-        return _in_chunks(self._refits, X, _KERAS_CHUNK)
+        return _in_chunks(self._refits, X, self._chunk)
 
 
 class LinearScores:
@@ -236,4 +241,8 @@ def _in_chunks(
     X = np.asarray(X) if dtype is None else np.asarray(X, dtype=dtype)
     if len(X) <= size:
         return np.asarray(call(X), dtype=np.float64)
-    return np.concatenate([np.asarray(call(X[i : i + size]), dtype=np.float64) for i in range(0, len(X), size)])
+    parts = []
+    for i in range(0, len(X), size):
+        checkpoint()
+        parts.append(np.asarray(call(X[i : i + size]), dtype=np.float64))
+    return np.concatenate(parts)

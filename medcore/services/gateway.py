@@ -11,11 +11,23 @@ import numpy as np
 
 from medcore.errors import MedcoreError
 from medcore.results import Explanation, MissingValueGain, Prediction, Reason, Response, Saliency
+from medcore.workers import Asker, asking, background, carry, find_asker, use_finder
 
 if TYPE_CHECKING:
     from medcore.explain.rows import EffectRows, ShapRows, ShuffledRows
 
-__all__ = ["BundleCheck", "Gateway", "ModelAnswer", "RowScores"]
+__all__ = [
+    "Asker",
+    "BundleCheck",
+    "Gateway",
+    "ModelAnswer",
+    "RowScores",
+    "asking",
+    "background",
+    "carry",
+    "find_asker",
+    "use_finder",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +58,9 @@ class BundleCheck:
 class Gateway(Protocol):
     """The model side, wherever it runs. ``values`` are canonical, blanks absent; films are tensors 0..1.
 
-    Every method may raise a ``MedcoreError``: ``WorkerError`` when the child failed, ``InputError`` when a
-    model of tables is asked about films or the other way round.
+    Every method may raise a ``MedcoreError``: ``WorkerError`` when the child failed, ``BusyError`` when too many
+    wait, ``MovedOnError`` when the present asker has moved on, ``InputError`` when a model of tables is asked about
+    films or the other way round.
     """
 
     def ready(self) -> bool:

@@ -7,8 +7,8 @@ The child's side (:func:`make_handler`) imports TensorFlow and friends; the pare
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from medcore.errors import ArtifactError, InputError, IntegrityError, MedcoreError, UnknownNameError
+from medcore.errors import ArtifactError, InputError, MedcoreError, UnknownNameError
 from medcore.results import Explanation, Prediction, Reason, Response, Saliency
 from medcore.services.compare.row_pipe import pack_arrays, read_result, unpack_rows, write_result
 from medcore.services.gateway import BundleCheck, ModelAnswer, RowScores
-from medcore.workers import Limits, Worker
+from medcore.services.lanes import LANES, Lanes
+from medcore.services.local_gateway import LocalGateway
+from medcore.workers import Answer, Limits, Worker
 
 if TYPE_CHECKING:
     from medcore.explain.rows import EffectRows, ShapRows, ShuffledRows
 
 __all__ = ["ChildGateway", "LocalGateway", "make_handler"]
-
-_log = logging.getLogger(__name__)
 
 _Answer = TypeVar("_Answer")
 _ANSWER: TypeAdapter[ModelAnswer] = TypeAdapter(ModelAnswer)
@@ -42,170 +42,6 @@ _SALIENCY: TypeAdapter[Saliency] = TypeAdapter(Saliency)
 _REASONS: TypeAdapter[list[tuple[Reason, ...]]] = TypeAdapter(list[tuple[Reason, ...]])
 
 
-class LocalGateway:
-    """Models in this process, loaded when first asked for, and again when their bundle has been replaced."""
-
-    def __init__(self, models_dir: Path) -> None:
-        from medcore.api import FilmScorer, Model, load_from
-        from medcore.registry import Catalog
-
-        self.catalog = Catalog(models_dir)
-        self._load = load_from
-        self._models: dict[str, Model | FilmScorer] = {}
-
-    def ready(self) -> bool:
-        """Say yes: there is nothing to wait for."""
-        return True
-
-    @property
-    def failure(self) -> MedcoreError | None:
-        """Say that nothing failed: there is no start that could."""
-        return None
-
-    def retry(self) -> None:
-        """Do nothing: there is no start to ask for."""
-
-    def warm_up(self) -> None:
-        """Load every default model and ask it about a made-up patient or film, so that the first answer is quick.
-
-        A model that cannot do this is left cold, whatever is wrong with it: asking for it says why.
-        """
-        for facts in self.catalog.models():
-            if not facts.default:
-                continue
-            try:
-                self._model(facts.model_id).warm_up()
-            except Exception as error:  # noqa: BLE001 - one bad bundle must not stop the others
-                _log.warning("%s is not warm: %s", facts.model_id, type(error).__name__)
-
-    def predict(self, model_id: str, values: Mapping[str, float]) -> Prediction:
-        """Score one patient."""
-        from medcore.records import PatientRecord
-
-        prediction: Prediction = self._table_model(model_id).predict_one(PatientRecord(values=values))
-        return prediction
-
-    def assess(self, model_id: str, values: Mapping[str, float], *, precision: float = 0.02) -> ModelAnswer:
-        """Score and explain one patient."""
-        return self._answer(self._table_model(model_id), values, precision)
-
-    def refine(self, model_id: str, values: Mapping[str, float]) -> Explanation:
-        """Explain one patient more exactly, with the stability of the strongest fields."""
-        from medcore.records import PatientRecord
-
-        explanation: Explanation = self._table_model(model_id).refine(PatientRecord(values=values))
-        return explanation
-
-    def respond(self, model_id: str, values: Mapping[str, float], field: str) -> Response:
-        """Sweep one field."""
-        from medcore.records import PatientRecord
-
-        response: Response = self._table_model(model_id).respond(PatientRecord(values=values), field)
-        return response
-
-    def score_rows(self, model_id: str, X: np.ndarray, *, sha256: str = "") -> RowScores:
-        """Score many patients at once."""
-        model = self._table_model(model_id)
-        if sha256 and model.facts.sha256 != sha256:
-            raise ArtifactError(f"{model_id} has been replaced in the meantime: start again", field="model")
-        return RowScores(p=model.risk_model.probability(X))
-
-    def check_bundle(self, folder: Path | str) -> BundleCheck:
-        """Load a table model beside the shelf and run its self-test."""
-        from medcore.inference.risk_model import RiskModel
-        from medcore.registry.bundle import open_bundle
-
-        bundle = open_bundle(Path(folder))
-        RiskModel.load(bundle)
-        return BundleCheck(model_id=bundle.manifest.id, sha256=bundle.sha256)
-
-    def score_films(
-        self, model_id: str, tensors: np.ndarray, reasons: Sequence[tuple[Reason, ...]]
-    ) -> tuple[Prediction, ...]:
-        """Score films."""
-        predictions: tuple[Prediction, ...] = self._film_model(model_id).score(tensors, reasons)
-        return predictions
-
-    def explain_film(self, model_id: str, tensor: np.ndarray, method: str = "hirescam") -> Saliency:
-        """Explain one film."""
-        saliency: Saliency = self._film_model(model_id).explain_tensor(tensor, method)
-        return saliency
-
-    def explain_rows(self, model_id: str, X: np.ndarray, *, precision: float = 0.02) -> ShapRows:
-        """Explain rows."""
-        from medcore.explain.rows import explain_rows
-
-        return explain_rows(self._table_model(model_id).explainer, X, precision=precision)
-
-    def find_effect(self, model_id: str, X: np.ndarray, column: int, grid: np.ndarray) -> EffectRows:
-        """Set one field of every row to each value of a grid."""
-        from medcore.explain.rows import find_effect
-
-        return find_effect(self._table_model(model_id).risk_model, X, column, grid)
-
-    def shuffle_field(self, model_id: str, X: np.ndarray, column: int) -> ShuffledRows:
-        """Shuffle one field between rows."""
-        from medcore.explain.rows import shuffle_field
-
-        return shuffle_field(self._table_model(model_id).risk_model, X, column)
-
-    def _table_model(self, model_id: str) -> Any:
-        from medcore.api import Model
-
-        model = self._model(model_id)
-        if not isinstance(model, Model):
-            raise InputError(f"{model_id} answers about films, not about a patient's values", field="model")
-        return model
-
-    def _film_model(self, model_id: str) -> Any:
-        from medcore.api import FilmScorer
-
-        model = self._model(model_id)
-        if not isinstance(model, FilmScorer):
-            raise InputError(f"{model_id} answers about a patient's values, not about films", field="model")
-        return model
-
-    def _model(self, model_id: str) -> Any:
-        """Return the model; one whose bundle was replaced by another sound one is loaded again.
-
-        A loaded model whose files were removed or damaged since keeps answering: what was checked is in memory.
-        """
-        self.catalog.refresh()
-        kept = self._models.get(model_id)
-        if kept is not None and self._is_current(model_id, kept.facts.sha256):
-            return kept
-        try:
-            self._models[model_id] = self._load(self.catalog, model_id)
-        except MedcoreError:
-            raise
-        except Exception as error:
-            raise IntegrityError(f"{model_id} cannot be loaded: install the bundle again") from error
-        return self._models[model_id]
-
-    def _is_current(self, model_id: str, sha256: str) -> bool:
-        try:
-            return self.catalog.bundle(model_id).sha256 == sha256
-        except MedcoreError:
-            return True
-
-    @staticmethod
-    def _answer(model: Any, values: Mapping[str, float], precision: float) -> ModelAnswer:
-        from medcore.records import PatientRecord
-
-        record = PatientRecord(values=values)
-        prediction = model.predict_one(record)
-        if prediction.p_calibrated is None:
-            return ModelAnswer(prediction=prediction, explanation=None, most_useful_missing=None)
-        try:
-            explanation = model.explain(record, precision=precision)
-            gain = model.most_useful_missing(record)
-        except MedcoreError as error:
-            return ModelAnswer(
-                prediction=prediction, explanation=None, most_useful_missing=None, explanation_error=error.message
-            )
-        return ModelAnswer(prediction=prediction, explanation=explanation, most_useful_missing=gain)
-
-
 def make_handler(models_dir: str, threads: int = 0) -> Callable[[str, dict[str, Any], list[bytes]], Any]:
     """Build the child's request handler: import, load and warm the models, then answer.
 
@@ -216,25 +52,41 @@ def make_handler(models_dir: str, threads: int = 0) -> Callable[[str, dict[str, 
     gateway.warm_up()
 
     def handle(op: str, payload: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
-        if op == "ping":
-            return {}, []
-        if op not in _OPERATIONS:
-            raise UnknownNameError(f"the model process has no operation {op!r}", value=op)
-        if op in _FILM_OPERATIONS:
-            payload = _unpack_films(payload, blobs)
-        if op in _ROW_OPERATIONS:
-            return write_result(getattr(gateway, op)(**unpack_rows(payload, blobs)))
-        result = getattr(gateway, op)(**payload)
-        return {"result": [asdict(item) for item in result] if isinstance(result, tuple) else asdict(result)}, []
+        begun = time.monotonic()
+        answer, parts = _carry_out(gateway, op, payload, blobs)
+        return {**answer, "work_s": time.monotonic() - begun}, parts
 
     return handle
+
+
+def _carry_out(
+    gateway: LocalGateway, op: str, payload: dict[str, Any], blobs: list[bytes]
+) -> tuple[dict[str, Any], list[bytes]]:
+    if op == "ping":
+        return {}, []
+    if op not in _OPERATIONS:
+        raise UnknownNameError(f"the model process has no operation {op!r}", value=op)
+    if op in _FILM_OPERATIONS:
+        payload = _unpack_films(payload, blobs)
+    if op in _ROW_OPERATIONS:
+        return write_result(getattr(gateway, op)(**unpack_rows(payload, blobs)))
+    result = getattr(gateway, op)(**payload)
+    return {"result": [asdict(item) for item in result] if isinstance(result, tuple) else asdict(result)}, []
 
 
 _FILM_OPERATIONS = frozenset({"explain_film", "score_films"})
 _ROW_OPERATIONS = frozenset({"explain_rows", "find_effect", "score_rows", "shuffle_field"})
 _OPERATIONS = frozenset({"assess", "check_bundle", "predict", "refine", "respond"}) | _FILM_OPERATIONS | _ROW_OPERATIONS
 
+_ENVIRON = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+    "KERAS_BACKEND": "tensorflow",
+    "OPENBLAS_NUM_THREADS": "1",  # its threads spin while they wait for a core: 3-8 x slower on a busy machine
+}
 _MOST_ROWS = 1_000
+_MOST_WAITING = 128
+_MOST_OF_ONE = 16
 
 
 def _pack_films(films: np.ndarray) -> tuple[list[int], list[bytes]]:
@@ -268,6 +120,9 @@ def limit_threads(threads: int) -> None:
 class ChildGateway:
     """Models in a supervised child process.
 
+    Requests of several sessions take turns; a patient's score goes before a film's, and that before everything that
+    nobody waits for with a hand on the keyboard (see :mod:`medcore.services.lanes`).
+
     Parameters
     ----------
     models_dir : pathlib.Path
@@ -283,9 +138,10 @@ class ChildGateway:
             "medcore.services.model_child:make_handler",
             name="model process",
             options={"models_dir": str(models_dir), "threads": threads},
-            limits=Limits(niceness=5, request_s=timeout_s),
-            environ={"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "KERAS_BACKEND": "tensorflow"},
+            limits=Limits(niceness=5, request_s=timeout_s, lanes=LANES, queue_size=_MOST_WAITING, share=_MOST_OF_ONE),
+            environ=_ENVIRON,
         )
+        self._lanes = Lanes()
         self._lock = threading.Lock()
         self._nudge: Future[Any] | None = None
 
@@ -379,15 +235,20 @@ class ChildGateway:
 
     def _ask_rows(self, kind: type[_Answer], op: str, arrays: Mapping[str, np.ndarray], /, **payload: Any) -> _Answer:
         shapes, blobs = pack_arrays(arrays)
-        answer, parts = self._worker.request(op, {**payload, "shapes": shapes}, blobs)
+        answer, parts = self._request(op, {**payload, "shapes": shapes}, blobs)
         return read_result(kind, answer.get("result"), parts)
 
     def _ask(self, op: str, blobs: Sequence[bytes] = (), /, **payload: Any) -> Any:
-        answer, _ = self._worker.request(op, payload, blobs)
+        answer, _ = self._request(op, payload, blobs)
         try:
             return answer["result"]
         except KeyError as error:
             raise ArtifactError("the model process gave an answer that cannot be read") from error
+
+    def _request(self, op: str, payload: Mapping[str, Any], blobs: Sequence[bytes]) -> Answer:
+        answer = self._worker.request(op, payload, blobs, lane=self._lanes.choose(op, payload))
+        self._lanes.learn(op, payload, answer[0].get("work_s"))
+        return answer
 
 
 def _read(kind: TypeAdapter[_Answer], raw: Any) -> _Answer:

@@ -9,12 +9,13 @@ from datetime import date
 
 import streamlit as st
 
-from medcore.errors import MedcoreError
+from medcore.errors import MedcoreError, MovedOnError
 from medcore.figures.bars import rank_bars, render_bars
 from medcore.records import Field
 from medcore.results import Assessment, ModelFacts
 from medcore.services.bedside import clinic
 from medcore.services.bedside.clinic import FormReading
+from medcore.services.gateway import background
 from medcore.services.house import Condition, House
 from medcore.ui import bridge, form, more, panel, runtime, state, wording
 from medcore.ui.panel import ResultView, Texts
@@ -89,6 +90,8 @@ def _wait_for(house: House, failed: bool) -> None:
 def _show_assessed(house: House, condition: Condition, facts: ModelFacts, reading: FormReading) -> None:
     try:
         kept = _assess(house, condition, facts, reading)
+    except MovedOnError:  # these values are not those of the form any more: the next run is on its way
+        st.stop()
     except MedcoreError as error:
         _show_message(panel.render_failed(error.message), condition)
         st.button("Try again", key="retry")
@@ -163,15 +166,18 @@ def _refine_later(house: House, condition: Condition, facts: ModelFacts, reading
         return
     assessment, problem = kept.assessment, ""
     try:
-        refined = clinic.refine(
-            condition.id,
-            facts.model_id,
-            reading,
-            actor=house.actor,
-            journal=house.journal,
-            gateway=house.gateway,
-        )
+        with background():
+            refined = clinic.refine(
+                condition.id,
+                facts.model_id,
+                reading,
+                actor=house.actor,
+                journal=house.journal,
+                gateway=house.gateway,
+            )
         assessment = replace(assessment, explanation=refined)
+    except MovedOnError:
+        return
     except MedcoreError as error:  # the first bars stand
         problem = error.message
     if st.session_state.get(state.RESULT_KEY) == kept:

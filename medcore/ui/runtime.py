@@ -41,8 +41,11 @@ def open_house() -> House:
     global _house
     with _lock:
         if _house is None:
+            from medcore.services.gateway import use_finder
             from medcore.services.house import build_house
+            from medcore.ui.asking import find_session
 
+            use_finder(find_session)
             _house = build_house()
         return _house
 

@@ -24,6 +24,7 @@ from medcore.journal import Event
 from medcore.results import Status, whole_percent
 from medcore.services.films import reading
 from medcore.services.films.reading import Desk, FilmCase, Finding, OwnReading, Stage, Verdict
+from medcore.services.gateway import carry
 from medcore.services.prevalence import restate_risk
 
 __all__ = ["MAX_FILMS", "Added", "Counts", "FilmMemory", "FilmSource", "Keep", "Sort", "Worklist"]
@@ -422,7 +423,7 @@ class Worklist:
     def _start(self) -> None:
         with self._changed:
             if self._thread is None and self._has_work():
-                self._thread = threading.Thread(target=self._work, name="medcore films", daemon=True)
+                self._thread = threading.Thread(target=carry(self._work), name="medcore films", daemon=True)
                 self._thread.start()
 
     def _has_work(self) -> bool:
