@@ -12,8 +12,7 @@ from medcore.errors import ExplanationError, StorageError, TableError, UnknownNa
 from medcore.journal import Journal
 from medcore.records.tables import open_table
 from medcore.results import Applicability, Explanation, Reason, Status
-from medcore.services.training import cohort as cohort_module
-from medcore.services.training.cohort import Cohort, Counts, find_actor, open_cohort, write_csv
+from medcore.services.training.cohort import Cohort, Counts, open_cohort, write_csv
 
 CONDITION = find_condition("diabetes")
 NAMES = CONDITION.schema.input_names
@@ -272,17 +271,6 @@ def test_unknown_names(tmp_path):
         pass
     with pytest.raises(UnknownNameError, match="no model"), open_cohort("diabetes", model_id="x", settings=settings):
         pass
-
-
-def test_actor(monkeypatch):
-    monkeypatch.setattr(cohort_module.getpass, "getuser", lambda: "ada")
-    assert find_actor() == "local:ada"
-
-    def nobody():
-        raise KeyError
-
-    monkeypatch.setattr(cohort_module.getpass, "getuser", nobody)
-    assert find_actor().startswith("local:uid-")
 
 
 def test_many_rows_are_quick(cohort, tmp_path):
