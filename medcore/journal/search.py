@@ -63,9 +63,8 @@ def find_events(
         query = query.where(_TABLE.c.number < before)
     if after is not None:
         rows = connection.execute(query.where(_TABLE.c.number > after).order_by(_TABLE.c.number)).all()
-        rows.reverse()
-    else:
-        rows = connection.execute(query.order_by(_TABLE.c.number.desc())).all()
+        return tuple(_to_event(row) for row in reversed(rows))
+    rows = connection.execute(query.order_by(_TABLE.c.number.desc())).all()
     return tuple(_to_event(row) for row in rows)
 
 
