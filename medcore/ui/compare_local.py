@@ -9,11 +9,13 @@ from html import escape
 import streamlit as st
 
 from medcore.errors import MedcoreError
+from medcore.figures.calibration import render_calibrations
 from medcore.results import MetricValue
 from medcore.services.compare import local_validation
 from medcore.services.compare.labelled import LabelledUpload
 from medcore.services.compare.local_validation import METHODS, RecalibratedCopy
 from medcore.ui.compare_scene import Scene, choose_model
+from medcore.ui.panel import embed_drawings
 from medcore.ui.wording import as_sentence
 
 __all__ = ["render_copies", "show_local"]
@@ -35,6 +37,9 @@ def show_local(scene: Scene, upload: LabelledUpload) -> None:
     with st.container(key="tab_choices_local", horizontal=True):
         model = choose_model(scene, "Model", "local_model")
     copies = _recalibrate(scene, upload, model)
+    drawn = [("As it is", upload.comparison.curves[model])]
+    drawn += [(_name(copy), copy.curves) for copy in copies if copy.curves is not None]
+    st.html(embed_drawings(render_calibrations(drawn)))
     st.html(render_copies(upload.comparison.board[model], copies))
     usable = [copy for copy in copies if copy.line is not None]
     if usable:
@@ -43,8 +48,8 @@ def show_local(scene: Scene, upload: LabelledUpload) -> None:
 
 def render_copies(original: Mapping[str, MetricValue], copies: Sequence[RecalibratedCopy]) -> str:
     """Return the figures of the original and of every copy side by side, and what each copy changes in words."""
-    columns = [("As it is", original), *((METHODS[copy.method], copy.board) for copy in copies)]
-    head = "".join(f'<th scope="col">{escape(title[:1].upper() + title[1:])}</th>' for title, _ in columns)
+    columns = [("As it is", original), *((_name(copy), copy.board) for copy in copies)]
+    head = "".join(f'<th scope="col">{escape(title)}</th>' for title, _ in columns)
     rows = "".join(
         f'<tr><th scope="row">{label}</th>{"".join(_render_cell(board, name, digits) for _, board in columns)}</tr>'
         for name, (label, digits) in _FIGURES.items()
@@ -107,9 +112,13 @@ def _export(scene: Scene, upload: LabelledUpload, model: str, method: str, reaso
     )
 
 
+def _name(copy: RecalibratedCopy) -> str:
+    words = METHODS[copy.method]
+    return words[:1].upper() + words[1:]
+
+
 def _describe(copy: RecalibratedCopy) -> str:
-    name = METHODS[copy.method]
-    name = name[:1].upper() + name[1:]
+    name = _name(copy)
     if copy.line is None:
         return f"{name}: not possible. {as_sentence(copy.refusal)}"
     gain = copy.line.gain
