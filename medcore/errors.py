@@ -13,7 +13,9 @@
     │   │   └── ConflictError      two fields contradict each other
     │   ├── EditConflictError      somebody else changed the stored thing first
     │   ├── TableError             a file of records cannot be read at all
+    │   ├── OpinionFirstError      the model's answer was asked for before the reader's own opinion
     │   ├── UnreadFilmError        the model's answer was asked for before the reader's own
+    │   ├── UncheckedFilmError     a film may not leave before a person has looked for burned-in words
     │   ├── AccountError           an account cannot be made or changed like that
     │   ├── NewPasswordError       a new password that must not be used
     │   └── ImageError             a film cannot be read
@@ -25,6 +27,7 @@
     │   ├── ManifestError          its description is unreadable or wrong
     │   ├── IntegrityError         its files are not those it was released with
     │   └── SelfTestError          it does not give the answers it was released with
+    ├── ModelOffError              a model gives no score here: not activated, or recalled
     ├── ExplanationError           the score stands, its explanation does not
     ├── WorkerError                a helper process failed
     │   ├── WorkerTimeoutError
@@ -32,7 +35,8 @@
     │   ├── BusyError              the queue is full: try again
     │   └── MovedOnError           the asker did not wait for the answer
     ├── StorageError               the journal could not be read or written
-    │   └── KeysError              its keys are missing, damaged or not these
+    │   ├── KeysError              its keys are missing, damaged or not these
+    │   └── ReadOnlyError          nothing is saved while the site is in maintenance
     ├── ConfigError                a setting has an impossible value
     ├── SignInError                nobody was signed in
     │   └── LockedOutError         too many wrong attempts: wait
@@ -67,10 +71,13 @@ __all__ = [
     "ManifestError",
     "MedcoreError",
     "MissingFieldError",
+    "ModelOffError",
     "MovedOnError",
     "NewPasswordError",
     "NotANumberError",
+    "OpinionFirstError",
     "OutOfRangeError",
+    "ReadOnlyError",
     "SelfTestError",
     "SessionError",
     "SessionExpiredError",
@@ -78,6 +85,7 @@ __all__ = [
     "SignInError",
     "StorageError",
     "TableError",
+    "UncheckedFilmError",
     "UnknownChoiceError",
     "UnknownNameError",
     "UnknownUnitError",
@@ -169,6 +177,14 @@ class UnreadFilmError(InputError):
     """The model's answer on a film was asked for before the reader's own."""
 
 
+class UncheckedFilmError(InputError):
+    """A film may not leave before a person has looked for words that are burned into it."""
+
+
+class OpinionFirstError(InputError):
+    """The model's answer on a patient was asked for before the reader's own opinion."""
+
+
 class AccountError(InputError):
     """An account cannot be made or changed like that: the name is taken, or it is the last administrator."""
 
@@ -213,6 +229,10 @@ class SelfTestError(ArtifactError):
     """The bundle does not reproduce the answers it was released with."""
 
 
+class ModelOffError(MedcoreError):
+    """A model gives no score here: this site has not activated it, or has recalled it."""
+
+
 class ExplanationError(MedcoreError):
     """The score stands but could not be explained."""
 
@@ -243,6 +263,10 @@ class StorageError(MedcoreError):
 
 class KeysError(StorageError):
     """The journal's keys are missing, damaged, or do not belong to it."""
+
+
+class ReadOnlyError(StorageError):
+    """The site is in read-only mode: nothing is saved until an administrator ends it."""
 
 
 class ConfigError(MedcoreError):

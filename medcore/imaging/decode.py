@@ -34,13 +34,21 @@ _BARE_DICOM = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
 
 
 def factory(*, salt: str) -> Handler:
-    """Make the handler of the film reader. Its only operation, ``read``, takes a file and gives back a film."""
+    """Make the handler of the film reader.
+
+    ``read`` takes a file and gives back a film; ``look`` and ``copy`` take a film that is about to leave
+    (:mod:`medcore.imaging.film_copy`).
+    """
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
 
-    def handle(op: str, _payload: dict[str, object], blobs: list[bytes]) -> Answer:
+    def handle(op: str, payload: dict[str, object], blobs: list[bytes]) -> Answer:
+        if op in {"look", "copy"}:
+            from medcore.imaging import film_copy  # SciPy and the tables: loaded when a film leaves, not before
+
+            return film_copy.answer(op, payload, blobs)
         if op != "read" or len(blobs) != 1:
-            raise WorkerError("the film reader knows one request: read")
+            raise WorkerError("the film reader knows three requests: read, look and copy")
         return pack_film(decode_film(blobs[0], salt))
 
     return handle

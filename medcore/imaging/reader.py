@@ -10,12 +10,14 @@ import atexit
 import os
 import secrets
 import threading
+from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from medcore.errors import BusyError, ImageError, ImageSizeError, MedcoreError, UnreadableImageError, WorkerError
-from medcore.imaging.handover import unpack_film
+from medcore.imaging.copying import CopyOrder, Look, Region, pack_regions, unpack_regions
+from medcore.imaging.handover import pack_film, unpack_film
 from medcore.imaging.names import safe_name
 from medcore.imaging.radiograph import Radiograph
 from medcore.imaging.sizes import MAX_FILE_BYTES
@@ -122,6 +124,42 @@ class FilmReader:
         result.add_done_callback(lambda done: asked.cancel() if done.cancelled() else None)
         asked.add_done_callback(settle)
         return result
+
+    def look(self, film: Radiograph, covered: Iterable[Region] = (), found: Iterable[Region] | None = None) -> Look:
+        """Return where words may be burned into a film, with pictures to judge it by.
+
+        Parameters
+        ----------
+        film : Radiograph
+            A film that is open.
+        covered : iterable of Region
+            What the pictures show blackened.
+        found : iterable of Region, optional
+            What an earlier look found, to draw only.
+
+        Raises
+        ------
+        BusyError, WorkerError
+            The child is busy, took too long, or ended.
+        """
+        header, blobs = pack_film(film)
+        known = None if found is None else pack_regions(found)
+        asked = {"film": header, "covered": pack_regions(covered), "found": known}
+        answer, pictures = self._worker.request("look", asked, blobs)
+        preview, crops = pictures
+        return Look(found=unpack_regions(answer.get("found")), preview=preview, crops=crops)
+
+    def copy(self, film: Radiograph, order: CopyOrder, covered: Iterable[Region] = ()) -> bytes:
+        """Return a de-identified DICOM file of a film, with some regions blackened.
+
+        Raises
+        ------
+        BusyError, WorkerError
+            The child is busy, took too long, or ended.
+        """
+        header, blobs = pack_film(film)
+        asked = {"film": header, "covered": pack_regions(covered), "order": asdict(order)}
+        return self._worker.request("copy", asked, blobs)[1][0]
 
     def close(self) -> None:
         """End the child. Later calls do nothing; films still waiting are refused with a ``WorkerError``."""
