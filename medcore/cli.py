@@ -60,8 +60,10 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="Made-up patients only, in a data folder of its own.")] = False,
 ) -> None:
     """Open the dashboard in a browser at http://HOST:PORT."""
+    from medcore.cli_access import print_password
     from medcore.cli_journal import print_recovery_key
     from medcore.services.serving import check_port, create_journal, exec_server
+    from medcore.services.trust.entrance import create_first_administrator
 
     if demo:
         os.environ["MEDCORE_DEMO"] = "on"
@@ -69,6 +71,10 @@ def serve(
     recovery_key = create_journal()
     if recovery_key is not None:
         print_recovery_key(recovery_key)
+    password = create_first_administrator()
+    if password is not None:
+        print_password(password)
+        sys.stdout.flush()
     exec_server(host, port)
 
 

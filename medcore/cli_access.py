@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from medcore.access import Access, Actor
     from medcore.access.accounts import OneTimePassword
 
-__all__ = ["app"]
+__all__ = ["app", "print_password"]
 
 app = typer.Typer(
     help="Accounts and sessions: first, list, add, reset, roles, disable, enable, sessions, sign-out.",
@@ -45,7 +45,7 @@ def first(name: Annotated[str, typer.Option(help="User name of the administrator
         password = access.accounts.create_first_administrator(name)
     if password is None:
         raise AccountError("There are accounts already. A lost password: medcore accounts reset NAME.")
-    _print_password(password)
+    print_password(password)
 
 
 @app.command(name="list")
@@ -67,14 +67,14 @@ def add(name: _Name, roles: _Roles) -> None:
     from medcore.access.roles import parse_role
 
     with _open() as (access, actor):
-        _print_password(access.accounts.create(actor, name, [parse_role(word) for word in roles]))
+        print_password(access.accounts.create(actor, name, [parse_role(word) for word in roles]))
 
 
 @app.command()
 def reset(name: _Name) -> None:
     """Print a new one-time password; the account's sessions end and its lock-out too."""
     with _open() as (access, actor):
-        _print_password(access.accounts.reset_password(actor, access.accounts.find(actor, name).id))
+        print_password(access.accounts.reset_password(actor, access.accounts.find(actor, name).id))
 
 
 @app.command(name="roles")
@@ -150,7 +150,8 @@ def _open() -> Iterator[tuple[Access, Actor]]:
         yield access, actor
 
 
-def _print_password(password: OneTimePassword) -> None:
+def print_password(password: OneTimePassword) -> None:
+    """Print a one-time password to standard output, the only place it ever stands."""
     print(f"User name:          {password.user_name}")
     print(f"One-time password:  {password.password}")
     print("It is shown once, works for three days, and is changed at the first sign-in.")

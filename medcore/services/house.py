@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from medcore.access import Access, Action, Actor, Page, Resource, authorize, authorize_page, make_local_actor
+from medcore.access import (
+    Access,
+    Action,
+    Actor,
+    Page,
+    Resource,
+    authorize,
+    authorize_page,
+    make_local_actor,
+    open_access,
+)
 from medcore.access.demo import make_demo_actor, settle_demo
 from medcore.conditions.catalog import find_condition, find_film_condition, list_conditions, list_film_conditions
 from medcore.conditions.condition import Condition, Example
@@ -18,6 +28,7 @@ from medcore.errors import AccessDeniedError
 from medcore.imaging.reader import FilmReader
 from medcore.journal import Journal
 from medcore.registry import Catalog, DefaultChoice
+from medcore.registry.shelves import further_folders
 from medcore.services.compare.analysis_child import AnalysisProcess
 from medcore.services.films.worklist import FilmMemory, FilmSource
 from medcore.services.gateway import Gateway
@@ -88,8 +99,16 @@ class House:
         return actor
 
 
-def build_house(settings: Settings | None = None) -> House:
+def build_house(settings: Settings | None = None, *, served: bool = False) -> House:
     """Open all parts; neither the model process nor the film reader is started yet.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        Default: read from the environment.
+    served : bool, optional
+        For the dashboard: nobody acts until a visitor has signed in (``services.trust.entrance.bind``), except
+        in a demo. Otherwise whoever runs the program acts.
 
     Raises
     ------
@@ -97,13 +116,21 @@ def build_house(settings: Settings | None = None) -> House:
         The model folder or the journal cannot be used, or a setting is wrong.
     """
     settings = settle_demo(settings or read_settings())
-    actor = make_demo_actor() if settings.demo else make_local_actor()
+    asks = served and not settings.demo
+    actor = None if asks else make_demo_actor() if settings.demo else make_local_actor()
+    journal = Journal(settings.data_dir)
     return House(
         settings=settings,
         catalog=Catalog(settings.models_dir),
-        journal=Journal(settings.data_dir),
-        gateway=ChildGateway(settings.models_dir, threads=settings.threads, timeout_s=settings.model_timeout_s),
+        journal=journal,
+        gateway=ChildGateway(
+            settings.models_dir,
+            further=further_folders(settings),
+            threads=settings.threads,
+            timeout_s=settings.model_timeout_s,
+        ),
         reader=FilmReader(),
         film_memory=FilmMemory(settings.film_memory_mb),
         who=lambda: actor,
+        access=open_access(settings.data_dir, journal) if asks else None,
     )

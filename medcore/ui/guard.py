@@ -1,4 +1,4 @@
-"""What every page does first: get the shared parts, or say in one sentence why not and stop."""
+"""What every page does first: get the shared parts for this visitor, or say in one sentence why not and stop."""
 
 from __future__ import annotations
 
@@ -7,29 +7,57 @@ from typing import NoReturn
 
 import streamlit as st
 
-from medcore.errors import MedcoreError
+from medcore.errors import MedcoreError, SessionError
 from medcore.results import ModelFacts
 from medcore.services.house import Condition, FilmCondition, House, Page, authorize_page
-from medcore.ui import runtime
+from medcore.ui import theme, visitor
 
-__all__ = ["find_film_model", "find_model", "open_house", "stop_with"]
+__all__ = ["find_film_model", "find_model", "open_house", "recheck", "stop_with"]
+
+_FIRST_PAGE = Page.ACCOUNT
 
 
 def open_house(page: str) -> House:
-    """Return the shared parts, with the models as they now are; on failure show the reason and end the page.
+    """Return the shared parts as this visitor may use them, with the models as they now are.
 
-    ``page`` is the page's address: who may not open it sees one sentence and nothing else.
+    Whoever is not signed in, or whose session is over, sees one sentence and where to sign in; whose role
+    may not open the page sees one sentence. Nothing else is drawn.
+
+    Parameters
+    ----------
+    page : str
+        The page's address, a value of ``Page``.
     """
     try:
-        house = runtime.open_house()
+        house = visitor.enter()
+    except SessionError as error:
+        _ask_to_sign_in(error)
     except MedcoreError as error:
         stop_with("Medcore cannot start", error.message)
     try:
-        authorize_page(house.actor, Page(page))
+        actor = house.actor
+        authorize_page(actor, Page(page))
+    except SessionError as error:
+        _ask_to_sign_in(error)
     except MedcoreError as error:
+        if page != _FIRST_PAGE and house.access is not None and house.actor.must_change_password:
+            stop_with("Choose your password first", error.message, link=("Your account", str(_FIRST_PAGE)))
         stop_with("This page is not open to you", error.message)
+    if actor.demo:
+        theme.show_demo_notice()
     house.catalog.refresh()
     return house
+
+
+def recheck(house: House, page: str) -> None:
+    """At the beginning of a part that runs again by itself: go on only if the page is still open to the visitor.
+
+    Otherwise the whole page runs again, and its guard says why.
+    """
+    try:
+        authorize_page(house.actor, Page(page))
+    except MedcoreError:
+        st.rerun()
 
 
 def find_model(house: House, condition: Condition) -> ModelFacts:
@@ -49,11 +77,28 @@ def find_film_model(house: House, condition: FilmCondition) -> ModelFacts | None
         return None
 
 
-def stop_with(title: str, message: str, details: list[str] | None = None) -> NoReturn:
-    """Show one problem and end the page."""
+def stop_with(
+    title: str, message: str, details: list[str] | None = None, *, link: tuple[str, str] | None = None
+) -> NoReturn:
+    """Show one problem and end the page; ``link`` is a text and an address of this site."""
     items = "".join(f"<li>{escape(text)}</li>" for text in details or [])
     st.html(
         f'<section class="mc-problem" role="alert"><h2>{escape(title)}</h2><p>{escape(message)}</p>'
-        f"{f'<ul>{items}</ul>' if items else ''}</section>"
+        f"{f'<ul>{items}</ul>' if items else ''}{_write_link(link)}</section>"
     )
     st.stop()
+
+
+def _ask_to_sign_in(error: SessionError) -> NoReturn:
+    st.html(
+        f'<section class="mc-door" role="status"><p>{escape(error.message)}</p>'
+        f"{_write_link(('Sign in', visitor.sign_in_address()))}</section>"
+    )
+    st.stop()
+
+
+def _write_link(link: tuple[str, str] | None) -> str:
+    if link is None:
+        return ""
+    text, address = link
+    return f'<p><a class="mc-go" href="{escape(address, quote=True)}" target="_self">{escape(text)}</a></p>'

@@ -7,6 +7,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from medcore.config import read_settings
 from medcore.errors import MedcoreError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ __all__ = [
     "close",
     "explain_failure",
     "model_state",
+    "needs_sign_in",
     "open_house",
     "retry_models",
     "start_journal",
@@ -46,8 +48,21 @@ def open_house() -> House:
             from medcore.ui.asking import find_session
 
             use_finder(find_session)
-            _house = build_house()
+            _house = build_house(served=True)
         return _house
+
+
+def needs_sign_in() -> bool:
+    """Say whether visitors have to sign in; in a demo nothing is opened to know it.
+
+    Raises
+    ------
+    MedcoreError
+        As :func:`open_house`.
+    """
+    if _house is None and read_settings().demo:
+        return False
+    return open_house().access is not None
 
 
 def use(house: House | None) -> None:
@@ -91,7 +106,7 @@ def close() -> None:
     with _lock:
         house = _house
         use(None)
-    for part in (house.gateway, house.reader, house.analysis, house.journal) if house else ():
+    for part in (house.gateway, house.reader, house.analysis, house.access, house.journal) if house else ():
         closer = getattr(part, "close", None)
         if closer is not None:
             closer()

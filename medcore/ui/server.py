@@ -1,4 +1,4 @@
-"""The ASGI parts around the dashboard: security headers, a health address and the life of the helper processes.
+"""The ASGI parts around the dashboard: security headers, entrance, a health address, the life of the helper processes.
 
 Importing this module starts nothing.
 """
@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 from streamlit.runtime.pages_manager import PagesManager
 
 from medcore.access.http import MEGABYTE, RequestGuard, RequestLimits, SecurityHeaders
-from medcore.ui import runtime
+from medcore.ui import entrance, runtime
 
 __all__ = ["MIDDLEWARE", "ROUTES", "add_headers", "build_csp", "guard_requests", "lifespan"]
 
@@ -120,5 +120,5 @@ async def _start_helpers_soon() -> None:
     await asyncio.to_thread(runtime.start_reader)
 
 
-ROUTES = [Route("/healthz", answer_health, methods=["GET"])]
-MIDDLEWARE = [Middleware(add_headers), Middleware(guard_requests)]
+ROUTES = [Route("/healthz", answer_health, methods=["GET"]), *entrance.ROUTES]
+MIDDLEWARE = [Middleware(add_headers), Middleware(guard_requests), Middleware(entrance.Gate)]

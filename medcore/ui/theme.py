@@ -8,7 +8,9 @@ from pathlib import Path
 
 import streamlit as st
 
-__all__ = ["ICON", "apply", "darken", "dress", "title"]
+from medcore.services.trust.entrance import DEMO_NOTICE
+
+__all__ = ["ICON", "apply", "darken", "dress", "show_demo_notice", "title"]
 
 _ASSETS = Path(__file__).resolve().parents[2] / "assets"
 ICON = str(_ASSETS / "logo.svg")
@@ -28,6 +30,11 @@ def apply() -> None:
     """Put the name into the top bar and the style sheet on the page."""
     st.logo(ICON, size="small")
     st.html(_read_css())
+
+
+def show_demo_notice() -> None:
+    """Say in the top bar that this is a demo."""
+    st.html(f'<p class="mc-demo" role="note">{escape(DEMO_NOTICE)}</p>')
 
 
 def darken() -> None:

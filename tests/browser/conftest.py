@@ -110,9 +110,9 @@ def explore_server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def released_server(tmp_path_factory):
-    """Address of the real dashboard with the released models; its log may hold no traceback."""
+    """Address of the real dashboard with the released models, as a demo; its log may hold no traceback."""
     folder = tmp_path_factory.mktemp("released")
-    with run_server(ROOT / "streamlit_app.py", folder) as address:
+    with run_server(ROOT / "streamlit_app.py", folder, MEDCORE_DEMO="on") as address:
         yield address
     assert "Traceback" not in (folder / "log").read_text()
 
