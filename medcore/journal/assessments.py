@@ -128,6 +128,16 @@ class Assessments:
             )
         return saved
 
+    def read_all(self, pseudonym: str, *, by: Who, limit: int = 100) -> tuple[SavedAssessment, ...]:
+        """Return the saved results of one patient with what they hold, newest first; one view is recorded."""
+        query = _READ.where(AssessmentRow.pseudonym == pseudonym)
+        query = query.order_by(AssessmentRow.created_at.desc(), AssessmentRow.id).limit(limit)
+        with self._journal.writing() as pen:
+            rows = pen.connection.execute(query).all()
+            found = tuple(_to_saved(pen.connection, pen.ring, row) for row in rows)
+            pen.note(by, "view_timeline", "shown", patient=pseudonym, n_records=len(found))
+        return found
+
     def list(
         self, limit: int = 100, *, pseudonym: str | None = None, sha256: str | None = None, condition: str | None = None
     ) -> tuple[SavedAssessment, ...]:

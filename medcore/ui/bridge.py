@@ -14,7 +14,7 @@ __all__ = ["show"]
 _HTML = """
 <span class="mc-done" aria-hidden="true"></span>
 <button type="button" class="mc-copy" hidden>Copy for the notes <kbd>Alt+K</kbd></button>
-<button type="button" class="mc-save" hidden title="Save the text for the notes as a file">Save</button>
+<button type="button" class="mc-save" hidden title="Save the text for the notes as a file">Text file</button>
 <div class="mc-live" role="status" aria-live="polite"></div>
 """
 _CSS = """

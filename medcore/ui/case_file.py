@@ -26,7 +26,14 @@ class _Kept:
     copy: CaseCopy
 
 
-def show(house: House, make: Callable[[CasePatient], CaseFile], *, subject: str, has_picture: bool = False) -> None:
+def show(
+    house: House,
+    make: Callable[[CasePatient], CaseFile],
+    *,
+    subject: str,
+    has_picture: bool = False,
+    patient: CasePatient | None = None,
+) -> None:
     """Draw the choices and, once a copy was made, its download.
 
     Parameters
@@ -37,22 +44,22 @@ def show(house: House, make: Callable[[CasePatient], CaseFile], *, subject: str,
         Names exactly what the file would be about: another subject drops the copy that was made.
     has_picture : bool
         Whether it holds a film, which leaves without identifiers only when a person has looked for burned-in words.
+    patient : CasePatient, optional
+        Whose it is, where a patient is open; otherwise a name may be typed.
     """
     with st.container(key="case_file"):
         form = st.segmented_control(
             "Format", list(_FORMATS), format_func=_FORMATS.__getitem__, default=CaseFormat.PDF, key="case_format"
         )
-        name = st.text_input(
-            "Patient (name or number, for the file only)", key="case_patient", max_chars=120, autocomplete="off"
-        )
+        about = patient if patient is not None else _ask_patient()
         bare = st.checkbox("Without identifiers (HIPAA Safe Harbor)", key="case_bare")
         checked = (
             has_picture and bare and st.checkbox("I looked: no words are burned into the film", key="case_checked")
         )
         chosen = form or CaseFormat.PDF
-        key = (subject, chosen, name, bare, checked)
+        key = (subject, chosen, about, bare, checked)
         if st.button("Make the case file", key="case_make"):
-            _make(house, make, key, chosen, name, bare=bare, checked=checked)
+            _make(house, make, key, chosen, about, bare=bare, checked=checked)
         kept: _Kept | None = st.session_state.get(_KEPT)
         if kept is not None and kept.key == key:
             st.download_button(
@@ -66,19 +73,26 @@ def show(house: House, make: Callable[[CasePatient], CaseFile], *, subject: str,
             st.html(f'<p class="mc-caption">Content hash {escape(kept.copy.content_hash[:16])}, in the journal.</p>')
 
 
+def _ask_patient() -> CasePatient:
+    name = st.text_input(
+        "Patient (name or number, for the file only)", key="case_patient", max_chars=120, autocomplete="off"
+    )
+    return CasePatient(name=name.strip())
+
+
 def _make(
     house: House,
     make: Callable[[CasePatient], CaseFile],
     key: tuple[object, ...],
     form: CaseFormat,
-    name: str,
+    about: CasePatient,
     *,
     bare: bool,
     checked: bool,
 ) -> None:
     st.session_state.pop(_KEPT, None)
     try:
-        case = make(CasePatient(name=name.strip()))
+        case = make(about)
         with st.spinner("Writing the case file…"):
             copy = export_case_file(house, case, form, deidentified=bare, picture_checked=checked)
     except MedcoreError as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from html import escape
 
 import numpy as np
 import streamlit as st
 
+from medcore.errors import StorageError
 from medcore.services.films.reading import FilmCase, Finding, Stage, make_sample
 from medcore.services.films.worklist import MAX_FILMS, Counts, Worklist
 from medcore.ui import film_panel, film_state, findings
@@ -20,7 +22,7 @@ __all__ = ["count_words", "show", "viewer_film"]
 _FIRST_FILM_S = 1.5
 _SCORE_S = 0.4
 _POLL_S = 0.2
-_BAR_HEIGHTS = 116
+_BAR_HEIGHTS = 152
 _LEAST_HEIGHT = 420
 _USUAL_HEIGHT = 800
 _SAMPLE_NAME = "made-up sample"
@@ -33,6 +35,8 @@ def show(worklist: Worklist) -> None:
 
 
 def _show_page(worklist: Worklist) -> None:
+    with contextlib.suppress(StorageError):  # without the journal nothing new is scored
+        worklist.withdraw()
     current = film_state.find_current(worklist)
     if current is not None:
         worklist.wait(partial(_is_past, worklist, current, Stage.WAITING), _FIRST_FILM_S)

@@ -5,7 +5,6 @@ Draws what the service read from the typed texts; decides nothing about them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -19,6 +18,7 @@ from medcore.services.bedside.clinic import FormReading
 from medcore.services.house import Condition
 from medcore.ui import state, units, wording
 from medcore.ui.state import Draft
+from medcore.ui.wording import escape_markdown
 
 __all__ = ["ask_unit", "form_fields", "show"]
 
@@ -27,7 +27,6 @@ RARE_TITLE = "Rarely available"
 _SEGMENTED_CHARS = 14
 _WIDE_CHARS = 12
 _MAX_CHARS = 24
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$:<>^-])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +108,10 @@ def _is_wide(item: Field) -> bool:
 def _show_choice(item: Field) -> None:
     words = {choice.word: choice.label for choice in item.choices}
     if sum(map(len, words.values())) <= _SEGMENTED_CHARS:
-        st.segmented_control(_plain(item.label), list(words), format_func=words.__getitem__, key=item.name)
+        st.segmented_control(escape_markdown(item.label), list(words), format_func=words.__getitem__, key=item.name)
         return
     st.selectbox(
-        _plain(item.label),
+        escape_markdown(item.label),
         list(words),
         index=None,
         format_func=words.__getitem__,
@@ -126,10 +125,10 @@ def _show_number(row: _Row) -> None:
     derived = ""
     if name in row.reading.derived and not row.draft.values.get(name):
         derived = f"{row.reading.record.values[name]:.{item.decimals}f}"
-    st.text_input(_plain(item.label), key=name, placeholder=derived, autocomplete="off", max_chars=_MAX_CHARS)
+    st.text_input(escape_markdown(item.label), key=name, placeholder=derived, autocomplete="off", max_chars=_MAX_CHARS)
     if len(item.units) > 1:
         st.button(
-            f"{_plain(wording.write_unit(row.unit))} ⇄",
+            f"{escape_markdown(wording.write_unit(row.unit))} ⇄",
             key=f"{name}__unit",
             on_click=_change_unit,
             args=(row.condition.id, item),
@@ -186,13 +185,13 @@ def _ask_conversion(row: _Row) -> None:
         st.html(f'<p class="mc-ask">{escape(item.label)}: convert {escape(text)} or keep {escape(text)}?</p>')
         if converted is not None:
             st.button(
-                f"Convert: {_plain(converted)} {_plain(wording.write_unit(wanted))}",
+                f"Convert: {escape_markdown(converted)} {escape_markdown(wording.write_unit(wanted))}",
                 key=f"{item.name}__convert",
                 on_click=_apply_unit,
                 args=(row.condition, item, converted),
             )
         st.button(
-            f"Keep: {_plain(text)} {_plain(wording.write_unit(wanted))}",
+            f"Keep: {escape_markdown(text)} {escape_markdown(wording.write_unit(wanted))}",
             key=f"{item.name}__keepnumber",
             on_click=_apply_unit,
             args=(row.condition, item, text),
@@ -272,8 +271,3 @@ def _read_paste(condition: Condition) -> None:
 
 def _undo(condition: Condition) -> None:
     state.undo(condition.id, form_fields(condition))
-
-
-def _plain(text: str) -> str:
-    """Escape Markdown so that a label reads as written."""
-    return _MARKDOWN.sub(r"\\\1", text)

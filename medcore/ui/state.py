@@ -6,6 +6,7 @@ A widget's value vanishes when its page is left; the draft does not. Nothing her
 from __future__ import annotations
 
 import copy
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -16,26 +17,35 @@ from medcore.records import Field, FieldKind
 __all__ = [
     "CONDITION_KEY",
     "DRAFTS_KEY",
+    "OWNERS_KEY",
     "PASTE_KEY",
     "RESULT_KEY",
     "UNDO_KEY",
     "Draft",
     "PasteReport",
     "Undo",
+    "change_owner",
     "collect",
+    "forms_of",
     "get_draft",
     "get_undo",
+    "new_case",
     "put_values",
     "remember",
+    "shown_condition",
+    "take_over",
     "undo",
 ]
 
 CONDITION_KEY = "condition"
 DRAFTS_KEY = "mc_drafts"
+OWNERS_KEY = "mc_forms_of"
 PASTE_KEY = "paste"
 RESULT_KEY = "mc_result"
 UNDO_KEY = "mc_undo"
 _SHOWN_KEY = "mc_shown_condition"
+_OF_ONE_PATIENT = ("mc_sweep", "mc_refine", "mc_case_copy", "case_patient", "prevalence", "more")
+"""Keys of other parts of the clinical pages that must not outlive a change of patient."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,12 +56,18 @@ class PasteReport:
     ignored: tuple[str, ...]
 
 
+def new_case() -> str:
+    """Return a name for a form that is begun; says nothing about anybody."""
+    return secrets.token_hex(8)
+
+
 @dataclass(slots=True, kw_only=True)
 class Draft:
     """The typed form of one condition.
 
     ``values`` are texts (a choice as its word), ``units`` chosen units that differ from the field's
     own, ``keep`` texts whose unit the user has confirmed, ``pending`` units chosen but not yet applied.
+    ``case`` is drawn at random when the form is begun, anew when it is emptied: one form, one case.
     """
 
     values: dict[str, str] = field(default_factory=dict)
@@ -60,6 +76,7 @@ class Draft:
     pending: dict[str, str] = field(default_factory=dict)
     paste: PasteReport | None = None
     example: str | None = None
+    case: str = field(default_factory=new_case)
 
     @property
     def kept_fields(self) -> frozenset[str]:
@@ -98,6 +115,45 @@ def collect(condition_id: str, fields: Iterable[Field]) -> Draft:
             _show(item, draft.values.get(item.name, ""))
     draft.values = {name: text for name, text in draft.values.items() if text}
     return draft
+
+
+def shown_condition() -> str | None:
+    """Return the condition whose form the widgets show, if any."""
+    shown: str | None = st.session_state.get(_SHOWN_KEY)
+    return shown
+
+
+def forms_of(owner: str | None) -> dict[str, Draft]:
+    """Return the forms set aside for a patient (None = for nobody): condition to draft, those with values only."""
+    kept: dict[str, Draft] = st.session_state.get(OWNERS_KEY, {}).get(owner or "", {})
+    return {condition: draft for condition, draft in kept.items() if draft.values}
+
+
+def change_owner(old: str | None, new: str | None, fields: Iterable[Field] = ()) -> None:
+    """Set the forms of one patient aside and bring those of another; what could mix the two is forgotten.
+
+    ``fields`` are those of the form on the page: what was typed last is not lost.
+    """
+    shown = shown_condition()
+    if shown is not None and fields:
+        collect(shown, fields)
+    kept = st.session_state.setdefault(OWNERS_KEY, {})
+    kept[old or ""] = st.session_state.pop(DRAFTS_KEY, {})
+    st.session_state[DRAFTS_KEY] = kept.pop(new or "", {})
+    for key in (UNDO_KEY, RESULT_KEY, PASTE_KEY, _SHOWN_KEY, *_OF_ONE_PATIENT):
+        st.session_state.pop(key, None)
+
+
+def take_over(owner: str | None) -> None:
+    """Move the forms set aside for ``owner`` to the present ones, where those are empty."""
+    kept = st.session_state.get(OWNERS_KEY, {})
+    drafts: dict[str, Draft] = st.session_state.setdefault(DRAFTS_KEY, {})
+    for condition, draft in forms_of(owner).items():
+        if condition not in drafts or not drafts[condition].values:
+            drafts[condition] = draft
+            del kept[owner or ""][condition]
+    for key in (UNDO_KEY, _SHOWN_KEY):
+        st.session_state.pop(key, None)
 
 
 def put_values(draft: Draft, fields: Iterable[Field], values: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 
@@ -14,6 +15,7 @@ __all__ = [
     "TOO_WIDE",
     "as_sentence",
     "describe_value",
+    "escape_markdown",
     "is_too_wide",
     "list_words",
     "lower_first",
@@ -31,6 +33,7 @@ RANGE_MEANING = (
     "90 % range: how far the estimate moves when the model is rebuilt from resampled patients. "
     "It does not cover a hospital unlike the study's."
 )
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$:<>^-])")
 _WIDE = 0.30
 _MANY_BLANKS = 8
 _PRETTY_UNITS = {"C": "°C", "F": "°F", "px2": "px²", "kg/m2": "kg/m²", "day": ""}
@@ -151,3 +154,8 @@ def as_sentence(message: str) -> str:
     text = message.strip()
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def escape_markdown(text: str) -> str:
+    """Escape Markdown so that a label reads as written."""
+    return _MARKDOWN.sub(r"\\\1", text)

@@ -1,0 +1,44 @@
+"""Whether what is on the page can be about the patient who is open: a guard against the wrong patient.
+
+The sentences hold no value.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from medcore.conditions.catalog import find_condition
+from medcore.imaging.radiograph import Radiograph
+from medcore.journal import Patient
+from medcore.reports.case_file import CaseInput, CasePatient
+from medcore.services.bedside.case_parts import compare_patient, describe_inputs
+from medcore.services.bedside.clinic import FormReading
+
+__all__ = ["compare_film", "compare_form", "to_case_patient"]
+
+
+def to_case_patient(patient: Patient, *, sex: str = "") -> CasePatient:
+    """Return who a case file is about; without a name the pseudonym stands for it."""
+    known = patient.identifiers
+    return CasePatient(
+        name=known.get("name", ""),
+        identifier=known.get("mrn", patient.pseudonym),
+        birth_date=known.get("birth_date", ""),
+        sex=sex,
+    )
+
+
+def compare_form(condition_id: str, reading: FormReading, patient: Patient) -> tuple[str, ...]:
+    """Say where a form does not fit the patient."""
+    inputs = tuple(describe_inputs(find_condition(condition_id), reading))
+    return compare_patient(to_case_patient(patient), inputs, datetime.now(UTC))
+
+
+def compare_film(film: Radiograph, patient: Patient) -> tuple[str, ...]:
+    """Say where the header of a film does not fit the patient."""
+    if film.age_years is None:
+        return ()
+    age = CaseInput(name="age_years", label="Age", group="", text="", value=float(film.age_years))
+    day = datetime.now(UTC) if film.acquired_on is None else datetime.combine(film.acquired_on, datetime.min.time())
+    texts = compare_patient(to_case_patient(patient), (age,), day)
+    return tuple(text.replace("on the form", "in the film's header") for text in texts)

@@ -1,0 +1,139 @@
+"""Saving what is on the screen, to the patient who is open or without one, and what came of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+
+import streamlit as st
+
+from medcore.errors import MedcoreError
+from medcore.results import Assessment
+from medcore.services.bedside.clinic import FormReading
+from medcore.services.films.reading import FilmCase, Finding
+from medcore.services.films.worklist import Worklist
+from medcore.services.house import Condition, House
+from medcore.services.trust.cases import save_assessment, save_film
+from medcore.services.trust.fit import compare_film, compare_form
+from medcore.services.trust.patients import Patient
+from medcore.ui import banner, clock, drafting, timeline, wording
+
+__all__ = ["Kept", "form_key", "show_assessment", "show_film"]
+
+_KEY = "mc_save_key"
+_SAVED_KEY = "mc_saved"
+_PROBLEM_KEY = "mc_save_problem"
+_KEEP_IMAGE_KEY = "keep_image"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """One saved result as the page says it: number, time, and whose it is (empty for nobody's)."""
+
+    id: str
+    at: str
+    actor: str
+    pseudonym: str
+
+
+def form_key() -> str:
+    """Return this tab's key against saving twice; see :func:`medcore.services.trust.cases.save_assessment`."""
+    return str(st.session_state.setdefault(_KEY, secrets.token_hex(16)))
+
+
+def show_assessment(house: House, condition: Condition, reading: FormReading, assessment: Assessment) -> None:
+    """Draw the button that saves a patient's result, or when it was saved."""
+
+    def save() -> Kept:
+        pseudonym = banner.get_pseudonym()
+        saved = save_assessment(
+            house,
+            condition_id=condition.id,
+            reading=reading,
+            assessment=assessment,
+            pseudonym=pseudonym,
+            key=form_key(),
+        )
+        drafting.drop(house, condition.id)
+        return _describe(saved.id, clock.write_time(saved.created_at, clock.local_zone()), saved.actor, pseudonym)
+
+    patient = banner.get_patient()
+    doubts = compare_form(condition.id, reading, patient) if patient is not None else ()
+    _show(f"risk {condition.id} {assessment.journal_id}", save, doubts=doubts)
+
+
+def show_film(house: House, worklist: Worklist, case: FilmCase, finding: Finding) -> None:
+    """Draw the button that saves a film's result, with or without its pixels, or when it was saved."""
+
+    def save() -> Kept:
+        pseudonym = banner.get_pseudonym()
+        saved = save_film(
+            house,
+            case=worklist.case(case.id),
+            finding=finding,
+            pseudonym=pseudonym,
+            keep_image=bool(st.session_state.get(_KEEP_IMAGE_KEY)),
+            key=f"{form_key()} {case.id}",
+        )
+        return _describe(saved.id, clock.write_time(saved.created_at, clock.local_zone()), saved.actor, pseudonym)
+
+    patient = banner.get_patient()
+    doubts = compare_film(case.pixels, patient) if patient is not None else ()
+    _show(f"film {case.id} {case.turns} {finding.prevalence}", save, doubts=doubts, is_film=True)
+
+
+def _describe(number: str, at: str, actor: str, pseudonym: str | None) -> Kept:
+    return Kept(id=number, at=at[:16], actor=actor.partition(":")[2] or actor, pseudonym=pseudonym or "")
+
+
+def _show(what: str, save: Callable[[], Kept], *, doubts: tuple[str, ...], is_film: bool = False) -> None:
+    """Draw the button, or what was saved. What may be of another patient needs a tick first, and so does every film."""
+    patient = banner.get_patient()
+    slot = (what, patient.pseudonym if patient is not None else "")
+    kept: Kept | None = st.session_state.get(_SAVED_KEY, {}).get(slot)
+    with st.container(key="saving", horizontal=True, vertical_alignment="center"):
+        if kept is not None:
+            st.html(_say_saved(kept, patient))
+            return
+        if is_film:
+            st.checkbox("with the image", key=_KEEP_IMAGE_KEY)
+        sure = True
+        if patient is not None and (is_film or doubts):
+            st.html("".join(f'<p class="mc-warn">{escape(text)}</p>' for text in doubts))
+            name = wording.escape_markdown(banner.name_patient(patient))
+            sure = st.checkbox(f"I checked: this is {name}", key=f"sure {slot}")
+        st.button(_label(patient), key="save_result", on_click=_save, args=(slot, save), disabled=not sure)
+        problem = st.session_state.get(_PROBLEM_KEY)
+        if problem is not None and problem[0] == slot:
+            st.html(f'<p class="mc-error" role="alert">Not saved. {escape(problem[1])} Nothing typed is lost.</p>')
+
+
+def _label(patient: Patient | None) -> str:
+    if patient is None:
+        return "Save without a patient"
+    return f"Save to {wording.escape_markdown(banner.name_patient(patient))}"
+
+
+def _say_saved(kept: Kept, patient: Patient | None) -> str:
+    whose = f"to <bdi>{escape(banner.name_patient(patient))}</bdi>" if patient is not None else "without a patient"
+    return (
+        f'<p class="mc-done" role="status">Saved {whose} · {escape(kept.at)} · by <bdi>{escape(kept.actor)}</bdi> · '
+        f"no. {escape(kept.id[:8])}</p>"
+    )
+
+
+def _save(slot: tuple[str, str], save: Callable[[], Kept]) -> None:
+    """Save, for the button; a refusal stays beside it until the next try."""
+    st.session_state.pop(_PROBLEM_KEY, None)
+    if (banner.get_pseudonym() or "") != slot[1]:  # the button was drawn for another patient
+        st.session_state[_PROBLEM_KEY] = (slot, "Another patient is open now.")
+        return
+    try:
+        kept = save()
+    except MedcoreError as error:
+        st.session_state[_PROBLEM_KEY] = (slot, error.message)
+        return
+    st.session_state.setdefault(_SAVED_KEY, {})[slot] = kept
+    timeline.forget()
