@@ -18,7 +18,7 @@ from medcore.imaging.squash import squash
 from medcore.inference.film_calibrator import FilmCalibrator, fit_film_calibrator
 from medcore.models.calibration import fit_line
 
-__all__ = ["READ_OTHERWISE", "calibrate_films", "make_harder"]
+__all__ = ["READ_OTHERWISE", "calibrate_films", "carry_over", "make_harder"]
 
 READ_OTHERWISE = 0.02
 """Share of films taken to be read otherwise by another reader, a cautious figure: published disagreement is larger."""
@@ -102,4 +102,32 @@ def calibrate_films(
         slope=line.slope,
         intercept=line.intercept,
         band_logit=tuple(factor * (at - fitted.intercept) + line.intercept for at in fitted.band_logit),
+    )
+
+
+def carry_over(own: FilmCalibrator, before: FilmCalibrator, after: FilmCalibrator) -> FilmCalibrator:
+    """Move a calibrator as another network's had to move from known films (``before``) to shifted ones (``after``).
+
+    The line is applied on the log-odds scale, so networks may differ in the scale of their scores; the band is that
+    of the shifted films, the pattern stays.
+
+    Examples
+    --------
+    >>> table = {"band_logit": (-1.0, 1.0), "band_lo": (0.0, 0.5), "band_hi": (0.5, 1.0)}
+    >>> words = {"classes": ("normal", "ill"), "positive": ("ill",), "temperature": 1.0}
+    >>> def make(slope, intercept):
+    ...     return FilmCalibrator(slope=slope, intercept=intercept, **words, **table)
+    >>> moved = carry_over(make(2.0, 0.5), make(4.0, 1.0), make(2.0, -0.5))
+    >>> moved.slope, moved.intercept
+    (1.0, -0.75)
+    """
+    ratio = after.slope / before.slope
+    return replace(
+        own,
+        slope=ratio * own.slope,
+        intercept=ratio * (own.intercept - before.intercept) + after.intercept,
+        band_logit=after.band_logit,
+        band_lo=after.band_lo,
+        band_hi=after.band_hi,
+        n_band=after.n_band,
     )

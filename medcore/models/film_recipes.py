@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from medcore.errors import UnknownNameError
 from medcore.models.film_nets import NetPlan, cnn_plan
@@ -16,6 +16,7 @@ __all__ = [
     "AugmentPlan",
     "FilmRecipe",
     "FilmSchedule",
+    "FilmTeaching",
     "find_film_recipe",
 ]
 
@@ -106,23 +107,47 @@ class FilmSchedule:
     def rate(self, step: int, steps: int) -> float:
         """Learning rate of a step, counted from 1: a short rise, then a cosine."""
         cosine = 0.5 * (1.0 + math.cos(math.pi * step / steps)) + _LAST_RATE
-        return self.learning_rate * min(1.0, step / min(_WARM_UP_STEPS, steps)) * cosine
+        return self.learning_rate * min(1.0, step / min(_WARM_UP_STEPS, steps / 5)) * cosine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmTeaching:
+    """How one network learns: its schedule and how far films are changed for it."""
+
+    schedule: FilmSchedule
+    augmentation: AugmentPlan = AugmentPlan()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilmRecipe:
     """A network and how it learns.
 
-    ``pretrained`` is the version of EfficientNet-Lite whose weights it starts from; ``members`` is how many networks,
-    each from its own seed, are averaged; ``flip_average`` averages a film and its mirror image too.
+    Attributes
+    ----------
+    pretrained : int, optional
+        Version of EfficientNet-Lite whose weights it starts from.
+    others : tuple of FilmTeaching
+        Networks of the same plan that learn in another way, each from its own seed; the released one is the mean.
+    flip_average : bool
+        Whether a film and its mirror image are averaged too.
+    rehearsal : tuple of (side in pixels, epochs)
+        How long networks learn whose answers to healthy films of an unknown kind teach calibration and cut-offs;
+        empty = no rehearsal.
     """
 
     plan: NetPlan
     schedule: FilmSchedule
     augmentation: AugmentPlan = AugmentPlan()
     pretrained: int | None = None
-    members: int = 1
+    others: tuple[FilmTeaching, ...] = ()
     flip_average: bool = False
+    rehearsal: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def members(self) -> tuple[FilmRecipe, ...]:
+        """One recipe for each network."""
+        others = (replace(self, schedule=item.schedule, augmentation=item.augmentation) for item in self.others)
+        return tuple(replace(recipe, others=()) for recipe in (self, *others))
 
 
 _GENTLE = AugmentPlan(
@@ -150,9 +175,12 @@ _RECIPES: Mapping[str, FilmRecipe] = {
     "cnn": FilmRecipe(plan=cnn_plan(), schedule=_CNN_SCHEDULE, augmentation=_GENTLE),
     "cnn_binarised": FilmRecipe(plan=cnn_plan(binarised=True), schedule=_CNN_SCHEDULE, augmentation=_GENTLE),
     "transfer": FilmRecipe(
-        plan=lite_plan(0),
-        schedule=FilmSchedule(phases=((128, 6), (160, 3), (224, 8))),
+        plan=lite_plan(0, look="scaled"),
+        schedule=FilmSchedule(phases=((224, 5),), mix=0.0, balance=1.0, decay=0.99),
+        augmentation=_GENTLE,
         pretrained=0,
+        others=(FilmTeaching(schedule=FilmSchedule(phases=((160, 3), (224, 4)), decay=0.99)),),
+        rehearsal=((128, 4),),
     ),
 }
 

@@ -49,7 +49,7 @@ class ConvState:
     variance: np.ndarray
 
 
-def lite_plan(version: int = 0, *, dropout: float = 0.3, drop_path: float = 0.1) -> NetPlan:
+def lite_plan(version: int = 0, *, dropout: float = 0.3, drop_path: float = 0.1, look: str = "standardised") -> NetPlan:
     """Return the plan of one version for films (one channel), with a head to be learnt anew."""
     blocks = [Block(convs=(Conv(kernel=3, channels=_STEM, stride=2, activation="relu6"),))]
     channels = _STEM
@@ -58,7 +58,7 @@ def lite_plan(version: int = 0, *, dropout: float = 0.3, drop_path: float = 0.1)
             blocks.append(_make_block(channels, wide, kernel, stride if i == 0 else 1, expansion))
             channels = wide
     blocks.append(Block(convs=(Conv(kernel=1, channels=_HEAD, activation="relu6"),)))
-    return NetPlan(blocks=tuple(blocks), dropout=dropout, drop_path=drop_path)
+    return NetPlan(blocks=tuple(blocks), look=look, dropout=dropout, drop_path=drop_path)
 
 
 def find_weights(version: int) -> Path:

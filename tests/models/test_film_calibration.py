@@ -1,10 +1,12 @@
 """Calibration that travels: harder films, and the share of ill films that the probability is about."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from medcore.inference.film_calibrator import headline_score
-from medcore.models.film_calibration import calibrate_films, make_harder
+from medcore.inference.film_calibrator import fit_film_calibrator, headline_score
+from medcore.models.film_calibration import calibrate_films, carry_over, make_harder
 
 CLASSES, POSITIVE = ("normal", "bacterial", "viral"), ("bacterial", "viral")
 
@@ -63,3 +65,17 @@ def test_readers_who_disagree_keep_probabilities_from_the_ends():
     for calibrator in (plain, doubtful):
         lo, hi = calibrator.band(calibrator.probability(score))
         assert np.all(lo <= hi)
+
+
+def test_a_carried_over_calibrator_does_what_the_other_network_had_to_do():
+    """Two networks with other scales of score: after the move, both say the same about the shifted films."""
+    (logits, y), groups = draw(900, 1.0), np.arange(900)
+    shifted = logits + np.where(y == 0, 1.5, 0.0)[:, None] * [-1.0, 1.0, 0.0]
+    known = {"classes": CLASSES, "positive": POSITIVE, "groups": groups}
+    before, after = (fit_film_calibrator(item, y, **known) for item in (logits, shifted))
+    score = headline_score(shifted, CLASSES, POSITIVE)
+    own = replace(before, slope=before.slope / 3.0, intercept=before.intercept - 2.0 * before.slope / 3.0)
+    moved = carry_over(own, before, after)
+    np.testing.assert_allclose(moved.probability(3.0 * score + 2.0), after.probability(score), atol=1e-9)
+    assert moved.band_logit == after.band_logit
+    assert after.probability(score)[y == 0].mean() < before.probability(score)[y == 0].mean()

@@ -37,7 +37,7 @@ def write_film_card(
         _section("Calibration", _calibration_text(figures)),
         _section("Which films get a score", _gate_text(figures)),
         _section("Shortcuts: size and aspect ratio", _shortcut_text(figures.shortcuts)),
-        _section("The range shown with a probability", _RANGE),
+        _section("The range shown with a probability", _range_text(figures)),
         _section("Limits", card.limits),
         _section("Contact", card.contact),
         _section("References", "\n".join(f"- {item}" for item in condition.references)),
@@ -45,10 +45,13 @@ def write_film_card(
     return "\n\n".join(sections) + "\n"
 
 
-_RANGE = (
-    "Among the validation films with scores nearest to this one (as they are, and changed as for the calibration), the "
-    "share with pneumonia and its 90 % Wilson interval, counting patients. It does not cover films of another hospital."
-)
+def _range_text(figures: FilmFigures) -> str:
+    films = "the validation films" if figures.rehearsed is None else "the films of the rehearsal"
+    how = " (as they are, and changed as for the calibration)" if figures.rehearsed is None else ""
+    return (
+        f"Among {films} with scores nearest to this one{how}, the share with pneumonia and its 90 % Wilson interval, "
+        "counting patients. It does not cover films of another hospital."
+    )
 
 
 def _section(title: str, text: str) -> str:
@@ -69,8 +72,8 @@ def _data_text(table: FilmTable, figures: FilmFigures) -> str:
 
 
 def _training_text(manifest: Manifest, recipe: FilmRecipe) -> str:
-    trained, schedule = manifest.trained_on, recipe.schedule
-    sizes = ", ".join(f"{epochs} epochs at {size} px" for size, epochs in schedule.phases)
+    trained = manifest.trained_on
+    ways = "; another ".join(_describe_teaching(member) for member in recipe.members)
     start = (
         "random weights"
         if recipe.pretrained is None
@@ -80,17 +83,28 @@ def _training_text(manifest: Manifest, recipe: FilmRecipe) -> str:
         "standardised": "Every film is brought to one mean and spread first, so that exposure does not matter. ",
         "binarised": "Every film is turned to black and white at half of its range first, as some texts recommend. ",
     }
-    members = "" if recipe.members == 1 else f"{recipe.members} networks, each from its own seed, averaged. "
+    n = len(recipe.members)
+    members = "" if n == 1 else f"{n} networks, each from its own seed and taught in its own way, averaged. "
+    rehearsal = ", ".join(f"{epochs} epochs at {size} px" for size, epochs in recipe.rehearsal)
+    rehearsed = f"The rehearsal (see calibration) took {rehearsal}, included in that time. " if rehearsal else ""
     return (
         members + f"Trained from {start} on {trained['device']} in {trained['seconds']:.0f} s, seed {trained['seed']}, "
-        f"{trained['parameters']:,} parameters: {sizes}, batches of {schedule.batch_size}, AdamW with warm-up and "
-        "cosine, class weights; the released weights are the running mean of all steps. Films are mirrored, turned, "
+        f"{trained['parameters']:,} parameters: {ways}; AdamW with warm-up and cosine, class weights; the released "
+        "weights are the running mean of all steps. Films are mirrored, turned, "
         "zoomed, stretched, blurred or sharpened and shown under other light while it learns, and detail is varied "
         "because films of ill children were smaller. "
         + looks.get(recipe.plan.look, "")
-        + "Every choice (recipe, epochs, cut-offs, calibration) was made on validation films; the test films were "
-        "scored once for this bundle, and the release is logged in `releases.csv`."
+        + rehearsed
+        + "Every choice (recipe, epochs, cut-offs, calibration) was made on validation and training films; the test "
+        "films were scored once for this bundle, and the release is logged in `releases.csv`."
     )
+
+
+def _describe_teaching(recipe: FilmRecipe) -> str:
+    schedule = recipe.schedule
+    sizes = ", ".join(f"{epochs} epochs at {size} px" for size, epochs in schedule.phases)
+    blended = f", {100 * schedule.mix:.0f} % of batches blended in pairs" if schedule.mix else ""
+    return f"{sizes}, batches of {schedule.batch_size}{blended}"
 
 
 def _performance_text(figures: FilmFigures) -> str:
@@ -110,19 +124,20 @@ def _points_text(figures: FilmFigures) -> str:
         for name, (found, spared) in figures.at_points.items()
     ]
     head = ["| cut-off | probability | pneumonias found | normal films left alone |", "|---|---|---|---|"]
-    return "Chosen on validation films; the shares are those of the test films.\n\n" + "\n".join([*head, *rows])
+    films = "validation films" if figures.rehearsed is None else "the films of the rehearsal (see calibration)"
+    return f"Chosen on {films}; the shares are those of the test films.\n\n" + "\n".join([*head, *rows])
 
 
 def _calibration_text(figures: FilmFigures) -> str:
     validation, (brier, intercept) = figures.validation, figures.rebased
     head = (
         "Fitted on validation films, half of them changed in light, sharpness and geometry, weighted to the study's "
-        f"mix, and as if {_percent(READ_OTHERWISE)} of the films would be read otherwise by another reader. Validation "
-        f"films as they are: AUROC {validation['auroc']:.4f}, Brier score {validation['brier']:.4f}, calibration slope "
-        f"{validation['calibration_slope']:.2f}. The test films are shifted against them (other numbers, darker "
-        "bacterial films) and hold fewer ill ones. Restated at their own share of ill films, the Brier "
-        f"score is {brier:.4f} and {_describe_intercept(intercept)}: this is what calibration on validation films "
-        "leaves over.\n\n"
+        f"mix, and as if {_percent(READ_OTHERWISE)} of the films would be read otherwise by another reader. "
+        + _rehearsal_text(figures)
+        + f"Validation films as they are: AUROC {validation['auroc']:.4f}, Brier score {validation['brier']:.4f}, "
+        f"calibration slope {validation['calibration_slope']:.2f}. The test films are shifted against them (other "
+        "numbers, darker bacterial films) and hold fewer ill ones. Restated at their own share of ill films, the Brier "
+        f"score is {brier:.4f} and {_describe_intercept(intercept)}: this is what the calibration leaves over.\n\n"
     )
     rows = [
         f"| {100 * item.p_lo:.1f}-{100 * item.p_hi:.1f} | {item.n} | {100 * item.mean_p:.1f} | "
@@ -135,6 +150,18 @@ def _calibration_text(figures: FilmFigures) -> str:
         *rows,
     ]
     return head + "\n".join(table)
+
+
+def _rehearsal_text(figures: FilmFigures) -> str:
+    if figures.rehearsed is None:
+        return ""
+    n, area = figures.rehearsed
+    return (
+        f"Then moved by a rehearsal: the same recipe, shorter, without the {n} healthy films that look most like ill "
+        "ones outside the lungs, gave them scores as it would to films of an unknown kind (AUROC against ill "
+        f"validation films {area:.4f}); the step from its calibration on known films to that on these was carried "
+        "over, and the cut-offs are those that serve best there. "
+    )
 
 
 def _describe_intercept(intercept: float) -> str:

@@ -80,7 +80,8 @@ class FilmFigures:
     each part; ``validation`` AUROC, Brier score and slope on validation films; ``at_points`` sensitivity and
     specificity on the test films at each operating point; ``deciles`` test outcome and probability.
     ``rebased`` is the Brier score and the intercept on the test films once the probability is restated at their
-    own share of positive films.
+    own share of positive films. ``rehearsed`` is the number of lookalikes and the AUROC of the rehearsal, if there
+    was one (:mod:`medcore.services.training.film_rehearsal`).
     """
 
     metrics: Mapping[str, MetricValue]
@@ -93,6 +94,7 @@ class FilmFigures:
     rebased: tuple[float, float]
     gate: Mapping[str, GateRate]
     shortcuts: Shortcuts
+    rehearsed: tuple[int, float] | None = None
 
 
 def to_pictures(films: np.ndarray) -> np.ndarray:

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import io
 import json
 import math
-import tempfile
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version as installed
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,7 +30,7 @@ from medcore.inference.film_calibrator import FilmCalibrator
 from medcore.inference.film_gate import FilmGate, fit_film_gate
 from medcore.inference.film_model import FILM_KIND, FilmInput, FilmNetwork, FilmOutputs, make_golden
 from medcore.models.bad_films import load_other_films
-from medcore.models.film_calibration import calibrate_films, make_harder
+from medcore.models.film_calibration import calibrate_films, carry_over, make_harder
 from medcore.models.film_nets import build_released
 from medcore.models.film_recipes import FILM_SIMPLEST_FIRST, FILM_TITLES, FilmRecipe, find_film_recipe
 from medcore.registry.bundle import SealedBundle, pack_arrays, write_bundle
@@ -52,12 +49,13 @@ from medcore.services.training.film_figures import (
     spread_outputs,
     to_pictures,
 )
+from medcore.services.training.film_packing import pack_model, shorten_weights
+from medcore.services.training.film_rehearsal import HARDER_SEEDS, Rehearsal, rehearse
 
 __all__ = ["RELEASES_NAME", "FilmStudy", "release_films", "train_film_recipe", "train_films"]
 
 RELEASES_NAME = "releases.csv"
 _LOGGED = ("auroc", "accuracy", "sensitivity", "specificity", "brier", "calibration_slope", "bacterial_viral_auroc")
-_HARDER_SEEDS = (1, 2, 3)
 _N_GATE_FILMS = 1000
 
 Progress = Callable[[str], None]
@@ -154,9 +152,9 @@ def train_film_recipe(
         progress(f"{recipe_name}: epoch {epoch}, {size} px, loss {loss:.3f}, validation AUROC {area:.4f}")
 
     members, seconds = [], 0.0
-    for k in range(seed, seed + recipe.members):
+    for k, member in enumerate(recipe.members, start=seed):
         net, spent = learn_films(
-            recipe,
+            member,
             table.pixels[rows],
             table.y[rows],
             n_classes=len(condition.classes),
@@ -167,8 +165,20 @@ def train_film_recipe(
         members.append(net.folded())
         seconds += spent
     model = build_released(recipe.plan, members, table.pixels.shape[-1])
+    rehearsal = None
+    if recipe.rehearsal:
+        rehearsal = rehearse(
+            condition,
+            table,
+            recipe,
+            seed,
+            None if checkpoints is None else checkpoints / f"{condition.id}-{recipe_name}-rehearsal",
+        )
+        seconds += rehearsal.seconds
+        n = int(rehearsal.lookalike.sum())
+        progress(f"{recipe_name}: rehearsal without {n} lookalikes, AUROC {rehearsal.auroc:.4f}")
     made = {"device": name_device(), "seconds": round(seconds, 1), "seed": seed}
-    return release_films(study, recipe_name, recipe, model, made, models_dir, progress)
+    return release_films(study, recipe_name, recipe, model, made, models_dir, progress, rehearsal)
 
 
 def release_films(
@@ -179,10 +189,11 @@ def release_films(
     made: Mapping[str, Any],
     models_dir: Path,
     progress: Progress,
+    rehearsal: Rehearsal | None = None,
 ) -> SealedBundle:
     """Calibrate a trained Keras network, choose its cut-offs, score the test films once and write the bundle."""
     condition, table = study.condition, study.table
-    _shorten_weights(model)
+    shorten_weights(model)
     spec = FilmInput(
         size=table.pixels.shape[-1],
         classes=condition.words,
@@ -192,12 +203,14 @@ def release_films(
     )
     network = FilmNetwork(model, spec)
     studied = float(_outcome(condition, table.y[table.part != "test"]).mean())
-    calibrator, points, validation = _calibrate(condition, table, network, studied)
+    calibrator, points, validation = _calibrate(condition, table, network, studied, rehearsal)
     gate = _fit_gate(table, network, validation)
     figures, test = _measure(study, network, calibrator, gate, points, validation, studied, made)
+    if rehearsal is not None:
+        figures = replace(figures, rehearsed=(int(rehearsal.lookalike.sum()), rehearsal.auroc))
     manifest = _manifest(condition, table, recipe_name, figures, {**made, "parameters": model.count_params()}, studied)
     contents = {
-        "model.keras": _model_bytes(model),
+        "model.keras": pack_model(model),
         "input.json": _json(spec.to_json()),
         "calibrator.json": _json(calibrator.to_json()),
         "gate.npz": pack_arrays(gate.to_arrays()),
@@ -213,22 +226,30 @@ def release_films(
 
 
 def _calibrate(
-    condition: FilmCondition, table: FilmTable, network: FilmNetwork, studied: float
+    condition: FilmCondition,
+    table: FilmTable,
+    network: FilmNetwork,
+    studied: float,
+    rehearsal: Rehearsal | None,
 ) -> tuple[FilmCalibrator, dict[str, float], FilmOutputs]:
     """Return calibrator, operating points and the network's outputs on validation films."""
     rows = table.rows("validation")
     films, y = table.pixels[rows], table.y[rows]
     plain = spread_outputs(network, films)
-    harder = [network(make_harder(to_pictures(films), seed)).logits for seed in _HARDER_SEEDS]
+    harder = [network(make_harder(to_pictures(films), seed)).logits for seed in HARDER_SEEDS]
     _, groups = np.unique(table.patient[rows], return_inverse=True)
+    kept = np.ones(len(rows), dtype=bool) if rehearsal is None else ~rehearsal.lookalike[rows]
     calibrator = calibrate_films(
-        [plain.logits, *harder],
-        y,
+        [logits[kept] for logits in (plain.logits, *harder)],
+        y[kept],
         classes=condition.words,
         positive=condition.positive,
-        groups=groups,
+        groups=groups[kept],
         share=studied,
     )
+    if rehearsal is not None:
+        moved = carry_over(calibrator, rehearsal.before, rehearsal.after)
+        return moved, choose_points(rehearsal.y, rehearsal.p), plain
     teaching = np.concatenate([*[plain.logits] * len(harder), *harder])
     p = calibrator.probability(calibrator.score(teaching))
     points = choose_points(_outcome(condition, np.tile(y, 2 * len(harder))), p)
@@ -360,23 +381,6 @@ def _log_release(path: Path, bundle: SealedBundle, figures: FilmFigures) -> None
         if is_new:
             writer.writerow(head)
         writer.writerow(line)
-
-
-def _shorten_weights(model: Any) -> None:
-    """Round weights to 11 significant bits, as half precision holds them; everything is measured after this."""
-    model.set_weights([np.float16(weights).astype(np.float32) for weights in model.get_weights()])
-
-
-def _model_bytes(model: Any) -> bytes:
-    """Return the saved model, compressed: rounded weights take little more than half of the room."""
-    out = io.BytesIO()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
-        model.save(path)
-        with zipfile.ZipFile(path) as saved, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
-            for name in saved.namelist():
-                packed.writestr(name, saved.read(name))
-    return out.getvalue()
 
 
 def _json(content: Any) -> bytes:
