@@ -35,6 +35,12 @@ SETTINGS: tuple[Setting, ...] = (
         help="folder of model bundles",
     ),
     Setting(
+        name="extra_models_dir",
+        env="MEDCORE_EXTRA_MODELS",
+        default="",
+        help="folder of further bundles, for the compare page only; none of them is ever used on a patient",
+    ),
+    Setting(
         name="data_dir",
         env="MEDCORE_DATA",
         default=str(Path.home() / ".local" / "share" / "medcore"),
@@ -100,6 +106,12 @@ SETTINGS: tuple[Setting, ...] = (
         default="off",
         help="`on` opens a demo without sign-in: made-up patients only, in a data folder of its own",
     ),
+    Setting(
+        name="read_only",
+        env="MEDCORE_READ_ONLY",
+        default="off",
+        help="`on` saves nothing while the site is in maintenance; everything can still be read",
+    ),
 )
 
 
@@ -119,6 +131,8 @@ class Settings:
     master_key: str = field(default="", repr=False)
     key_store: str = "auto"
     demo: bool = False
+    read_only: bool = False
+    extra_models_dir: Path | None = None
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -133,6 +147,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     raw = {setting.name: environ.get(setting.env) or setting.default for setting in SETTINGS}
     return Settings(
         models_dir=Path(raw["models_dir"]).expanduser(),
+        extra_models_dir=Path(raw["extra_models_dir"]).expanduser() if raw["extra_models_dir"] else None,
         data_dir=Path(raw["data_dir"]).expanduser(),
         training_data_dir=Path(raw["training_data_dir"]).expanduser(),
         model_timeout_s=_parse_number("model_timeout_s", raw["model_timeout_s"], lowest=1.0),
@@ -140,6 +155,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         prevalence=_parse_prevalence(raw["prevalence"]),
         triage_order=_parse_switch("triage_order", raw["triage_order"]),
         demo=_parse_switch("demo", raw["demo"]),
+        read_only=_parse_switch("read_only", raw["read_only"]),
         film_memory_mb=int(_parse_number("film_memory_mb", raw["film_memory_mb"], lowest=1.0)),
         journal_url=raw["journal_url"],
         master_key=raw["master_key"],

@@ -89,6 +89,7 @@ class Journal:
         self._lock = threading.RLock()
         self._opened: Opened | None = None
         self._recovery_key: str | None = None
+        self._read_only = False
         self._pragmas: tuple[str, ...] = ()
 
     def record(self, event: Event) -> int:
@@ -226,7 +227,7 @@ class Journal:
             with engine.writing(opened.engine) as connection:
                 last = chain.newest(connection, opened.keys.installation)
                 check_head(self.folder, opened.keys.ring, last)
-                pen = Pen(connection, opened.keys.ring, self._clock(), last)
+                pen = Pen(connection, opened.keys.ring, self._clock(), last, read_only=self._read_only)
                 yield pen
             try:
                 advance(self.folder, opened.keys.ring, pen.last)
@@ -263,6 +264,7 @@ class Journal:
                     self.folder, settings, busy_s=self._busy_s, pragmas=self._pragmas
                 )
                 self._recovery_key = recovery_key or self._recovery_key
+                self._read_only = settings.read_only
             return self._opened
 
     def _key(self, fingerprint: str) -> str:

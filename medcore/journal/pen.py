@@ -11,29 +11,50 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from medcore.errors import InputError, KeysError
+from medcore.errors import InputError, KeysError, ReadOnlyError
 from medcore.journal import chain
 from medcore.journal.event import Event
 from medcore.journal.head import Head
 from medcore.journal.ring import Ring
-from medcore.journal.schema import PatientRow
+from medcore.journal.schema import PatientRow, SiteSettingRow
 from medcore.journal.sealing import open_sealed, seal
 from medcore.journal.stored import Who
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["Pen", "digest_row", "erased", "find_patient_key", "open_json", "parse_time", "seal_json", "spell_time"]
+__all__ = [
+    "READ_ONLY",
+    "Pen",
+    "digest_row",
+    "erased",
+    "find_patient_key",
+    "open_json",
+    "parse_time",
+    "seal_json",
+    "spell_time",
+]
+
+
+READ_ONLY = "read_only"
+"""Site setting under which nothing is saved; events of reading are still written."""
+
+_SAVING = {"create", "save", "change", "set", "erase"}
+"""First words of the actions that change what is kept."""
 
 
 @dataclass(slots=True)
 class Pen:
-    """A connection in a writing transaction, the keys, the time, and the end of the chain so far."""
+    """A connection in a writing transaction, the keys, the time, and the end of the chain so far.
+
+    ``read_only`` refuses to note that something was saved, whatever the site's setting says.
+    """
 
     connection: Connection
     ring: Ring
     now: datetime
     last: Head
+    read_only: bool = False
 
     @property
     def now_utc(self) -> str:
@@ -46,9 +67,25 @@ class Pen:
         return self.last.number
 
     def note(self, by: Who, action: str, outcome: str, *, digest: str = "", **parts: Any) -> int:
-        """Append the event of a stored thing."""
+        """Append the event of a stored thing.
+
+        Raises
+        ------
+        ReadOnlyError
+            It changes what is kept, and the site is in read-only mode: the transaction is undone.
+        """
+        if action.partition("_")[0] in _SAVING and action != "set_site_setting":
+            self._refuse_in_maintenance()
         event = Event(actor=by.actor, role=by.role, session=by.session, action=action, outcome=outcome, **parts)
         return self.record(event, digest)
+
+    def _refuse_in_maintenance(self) -> None:
+        query = select(SiteSettingRow.value).where(SiteSettingRow.name == READ_ONLY)
+        if self.read_only or self.connection.execute(query).scalar() == "true":
+            raise ReadOnlyError(
+                "Medcore is in read-only mode for maintenance: nothing was saved. What you entered stays here; save it "
+                "when an administrator has ended the maintenance."
+            )
 
 
 def spell_time(at: datetime) -> str:

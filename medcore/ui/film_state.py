@@ -10,12 +10,14 @@ from dataclasses import replace
 
 import streamlit as st
 
-from medcore.errors import MedcoreError
+from medcore.errors import MedcoreError, StorageError
 from medcore.results import ModelFacts
 from medcore.services.films.reading import HEAT_MAP, Desk, FilmCase, OwnReading, Stage, Verdict
 from medcore.services.films.worklist import Added, Keep, Sort, Worklist
 from medcore.services.house import FilmCondition, House
 from medcore.services.operating import find_points
+from medcore.services.trust.activation import make_activation
+from medcore.services.trust.site import find_prevalence
 from medcore.ui import wording
 from medcore.ui.viewer import ViewerEvents
 
@@ -56,11 +58,16 @@ def open_worklist(house: House, condition: FilmCondition, facts: ModelFacts | No
     if worklist is None:
         worklist = Worklist(
             Desk(
-                condition=condition, facts=None, who=lambda: house.actor, journal=house.journal, gateway=house.gateway
+                condition=condition,
+                facts=None,
+                who=lambda: house.actor,
+                journal=house.journal,
+                gateway=house.gateway,
+                activation=lambda: make_activation(house),
             ),
             house.reader,
             house.film_memory,
-            prevalence=house.settings.prevalence.get(condition.id),
+            prevalence=_find_prevalence(house, condition),
             triage=house.settings.triage_order,
         )
         st.session_state[WORKLIST_KEY] = worklist
@@ -68,6 +75,13 @@ def open_worklist(house: House, condition: FilmCondition, facts: ModelFacts | No
     if facts is not None and (known is None or known.sha256 != facts.sha256):
         worklist.desk = replace(worklist.desk, facts=facts, points=find_points(house.catalog, facts.model_id))
     return worklist
+
+
+def _find_prevalence(house: House, condition: FilmCondition) -> float | None:
+    try:
+        return find_prevalence(house, condition.id)
+    except StorageError:  # without the journal no film is scored, and the score says so
+        return None
 
 
 def list_films(worklist: Worklist) -> tuple[FilmCase, ...]:

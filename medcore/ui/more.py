@@ -18,6 +18,7 @@ from medcore.services.bedside import clinic
 from medcore.services.bedside.case_file import make_case_file
 from medcore.services.bedside.clinic import FormReading
 from medcore.services.house import Condition, House
+from medcore.services.trust.activation import make_activation
 from medcore.services.prevalence import restate_risk
 from medcore.ui import case_file, panel, wording
 
@@ -122,6 +123,7 @@ def _respond(part: _Part, name: str) -> Response:
         actor=house.actor,
         journal=house.journal,
         gateway=house.gateway,
+        activation=make_activation(house),
     )
     st.session_state[_SWEEP_KEY] = (key, response)
     return response

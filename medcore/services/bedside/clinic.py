@@ -19,6 +19,7 @@ from medcore.records.reading import find_unit_question
 from medcore.registry import Catalog
 from medcore.results import Applicability, Assessment, Explanation, Prediction, Reason, Response, Status
 from medcore.services.gateway import Gateway
+from medcore.services.trust.activation import Activation
 
 __all__ = ["FormReading", "assess", "read_form", "refine", "respond", "withhold"]
 
@@ -91,6 +92,7 @@ def assess(
     journal: Journal,
     gateway: Gateway,
     catalog: Catalog,
+    activation: Activation | None = None,
 ) -> Assessment:
     """Score and explain one patient; the event is written before the result is returned.
 
@@ -100,6 +102,8 @@ def assess(
         A required field is still blank and nothing else forbids a score: there is nothing to assess yet.
     AccessDeniedError
         ``actor`` may not assess patients.
+    ModelOffError
+        The model's bundle is recalled, or ``activation`` wants a signature that it lacks.
     StorageError
         The event could not be written, so nothing may be shown.
     WorkerError
@@ -128,6 +132,7 @@ def assess(
             explanation_error=answer.explanation_error,
         )
     prediction = assessment.prediction
+    _admit(activation, journal, prediction.sha256)
     event = _event("assess", prediction.status.value, condition, model_id, prediction.sha256, reading, actor)
     event_id = journal.record(event)
     return replace(assessment, journal_id=event_id)
@@ -142,6 +147,7 @@ def respond(
     actor: Actor,
     journal: Journal,
     gateway: Gateway,
+    activation: Activation | None = None,
 ) -> Response:
     """Sweep one field over its studied range; journalled first. Not a treatment effect.
 
@@ -158,6 +164,7 @@ def respond(
     if blocking:
         raise InputError(f"there is no score to sweep: {blocking[0].text}", field=blocking[0].field)
     response = gateway.respond(model_id, reading.record.values, field_name)
+    _admit(activation, journal, response.sha256)
     event = _event("respond", field_name, condition, model_id, response.sha256, reading, actor)
     journal.record(event)
     return response
@@ -171,14 +178,21 @@ def refine(
     actor: Actor,
     journal: Journal,
     gateway: Gateway,
+    activation: Activation | None = None,
 ) -> Explanation:
     """Explain a scored patient more exactly, with the stability of the strongest fields; journalled first."""
     authorize(actor, Action.ASSESS, Resource.RISK)
     condition = find_condition(condition_id)
     explanation = gateway.refine(model_id, reading.record.values)
+    _admit(activation, journal, explanation.sha256)
     event = _event("refine", "explained", condition, model_id, explanation.sha256, reading, actor)
     journal.record(event)
     return explanation
+
+
+def _admit(activation: Activation | None, journal: Journal, sha256: str) -> None:
+    """Refuse an answer of a bundle that is off here; without ``activation`` only a recall counts."""
+    (activation or Activation(journal=journal)).require(sha256)
 
 
 def withhold(

@@ -21,6 +21,7 @@ from medcore.results import Explanation, Interval, ModelFacts, Prediction, whole
 from medcore.services.bedside import clinic
 from medcore.services.bedside.clinic import FormReading
 from medcore.services.house import House, find_condition
+from medcore.services.trust.activation import make_activation
 
 __all__ = [
     "Agreement",
@@ -158,6 +159,7 @@ def assess_each(
                 journal=house.journal,
                 gateway=house.gateway,
                 catalog=house.catalog,
+                activation=make_activation(house, comparing=True),
             )
         except (MissingFieldError, StorageError):
             raise

@@ -19,7 +19,7 @@ import numpy as np
 from medcore import __version__
 from medcore.access import Action, Actor, Resource, authorize, describe_actor
 from medcore.conditions.film_condition import FilmCondition
-from medcore.errors import ConfigError, InputError, MedcoreError, UnreadFilmError
+from medcore.errors import ConfigError, InputError, MedcoreError, ModelOffError, UnreadFilmError
 from medcore.imaging.phantom import make_phantom
 from medcore.imaging.quality import CAUTION_CODES, film_status, header_reasons, pixel_reasons
 from medcore.imaging.radiograph import Radiograph
@@ -29,6 +29,7 @@ from medcore.results import Applicability, Interval, ModelFacts, Prediction, Rea
 from medcore.services.gateway import Gateway
 from medcore.services.operating import OperatingPoint, place
 from medcore.services.prevalence import restate_risk
+from medcore.services.trust.activation import Activation
 
 __all__ = [
     "HEAT_MAP",
@@ -50,6 +51,7 @@ __all__ = [
     "score",
     "see",
     "turn",
+    "withdraw",
 ]
 
 MAX_NOTE_LENGTH = 500
@@ -201,6 +203,7 @@ class Finding:
 class Desk:
     """Who reads what with which model. ``facts`` is None where no model is installed: films open all the same.
 
+    ``activation`` says which models may answer here, asked at every use; without it only a recall counts.
     ``who`` says who reads, asked at every use; what runs in the background goes on under the name it began with.
     """
 
@@ -210,6 +213,7 @@ class Desk:
     journal: Journal
     gateway: Gateway
     points: tuple[OperatingPoint, ...] = ()
+    activation: Callable[[], Activation] | None = None
 
     @property
     def actor(self) -> Actor:
@@ -219,6 +223,10 @@ class Desk:
     def allow(self, action: Action, resource: Resource) -> None:
         """Return if the reader may do this now; raises AccessDeniedError otherwise."""
         authorize(self.actor, action, resource)
+
+    def admit(self, sha256: str) -> None:
+        """Return if a bundle may give scores here; raises ModelOffError otherwise."""
+        (self.activation() if self.activation else Activation(journal=self.journal)).require(sha256)
 
     @property
     def model(self) -> ModelFacts:
@@ -268,11 +276,14 @@ def score(desk: Desk, cases: Sequence[FilmCase]) -> tuple[FilmCase, ...]:
     Raises
     ------
     MedcoreError
-        The model process failed, no model is installed, or the journal could not be written.
+        The model process failed, no model is installed or it is off here, or the journal could not be written.
     """
     model = desk.model
+    desk.admit(model.sha256)
     tensors = np.stack([case.tensor for case in cases if case.tensor is not None])
     answers = desk.gateway.score_films(model.model_id, tensors, [case.reasons for case in cases])
+    for sha256 in {answer.sha256 for answer in answers} - {model.sha256}:  # replaced since
+        desk.admit(sha256)
     return tuple(_seal(desk, case, answer) for case, answer in zip(cases, answers, strict=True))
 
 
@@ -345,6 +356,24 @@ def reveal(desk: Desk, case: FilmCase, prevalence: float | None = None, method: 
         saliency=saliency if isinstance(saliency, Saliency) else None,
         saliency_error=saliency if isinstance(saliency, MedcoreError) else None,
     )
+
+
+def withdraw(desk: Desk, case: FilmCase) -> FilmCase:
+    """Take the number away from a film whose model was switched off or recalled since; the reading stays.
+
+    Raises
+    ------
+    StorageError
+        The journal cannot be read.
+    """
+    answer = case._answer
+    if answer is None or answer.p_calibrated is None:
+        return case
+    try:
+        desk.admit(answer.sha256)
+    except ModelOffError as error:
+        return replace(case, status=None, verdict=None, _answer=None, _maps={}, score_error=error)
+    return case
 
 
 def see(desk: Desk, case: FilmCase, method: str = HEAT_MAP) -> FilmCase:

@@ -12,16 +12,19 @@ from medcore.access import Action, Resource, who_is
 from medcore.conditions.catalog import find_condition, find_film_condition, list_conditions, list_film_conditions
 from medcore.errors import InputError, UnknownNameError
 from medcore.journal import SiteSetting
+from medcore.journal.pen import READ_ONLY
 from medcore.services.house import House
 
 __all__ = [
     "change",
     "find_prevalence",
     "is_read_first",
+    "is_read_only",
     "list_questions",
     "read_setting",
     "set_prevalence",
     "set_read_first",
+    "set_read_only",
     "set_site_name",
     "site_name",
 ]
@@ -93,6 +96,27 @@ def set_read_first(house: House, condition_id: str, on: bool, *, version: int) -
     """Settle whether readers of a question decide first."""
     name = READ_FIRST + _check(condition_id)
     return change(house, name, bool(on), version=version, outcome="on" if on else "off", condition=condition_id)
+
+
+def is_read_only(house: House) -> bool:
+    """Return whether the site is in maintenance: everything can be read, nothing is saved."""
+    if house.settings.read_only:
+        return True
+    found = read_setting(house, READ_ONLY)
+    return bool(found and found.value)
+
+
+def set_read_only(house: House, on: bool, *, version: int) -> SiteSetting:
+    """Begin or end the maintenance.
+
+    Raises
+    ------
+    InputError
+        It was begun with ``MEDCORE_READ_ONLY``: only a start without that ends it.
+    """
+    if house.settings.read_only:
+        raise InputError("The server was started with MEDCORE_READ_ONLY=on: start it without to end the maintenance.")
+    return change(house, READ_ONLY, bool(on), version=version, outcome="on" if on else "off")
 
 
 def find_prevalence(house: House, condition_id: str) -> float | None:
