@@ -110,8 +110,10 @@ class NewVerdict:
 
     ``opinion`` is ``yes``, ``no`` or ``unsure``, ``p_reader`` the probability (0-1) where a slider was used;
     ``response`` is ``accepted``, ``overridden`` or empty while the answer is unread (the feedback words of CDS
-    Hooks); ``reason`` why it was overridden. Times say when the case was opened, the opinion given, the
-    answer shown and the response given.
+    Hooks); ``reason`` why it was overridden, ``reason_code`` the same as a word of a closed list. ``called`` says
+    whether the answer reached the cut-off ``threshold`` (0-1), which both opinion and answer are compared with.
+    ``revised`` marks an opinion that was given for other values of the same case. Times say when the case was
+    opened, the opinion given, the answer shown and the response given.
     """
 
     assessment_id: str
@@ -119,6 +121,10 @@ class NewVerdict:
     p_reader: float | None = None
     response: str = ""
     reason: str = field(default="", repr=False)
+    reason_code: str = ""
+    called: bool | None = None
+    threshold: float | None = None
+    revised: bool = False
     opened_at: datetime | None = None
     committed_at: datetime | None = None
     revealed_at: datetime | None = None
@@ -131,6 +137,7 @@ class SavedVerdict:
 
     id: str
     assessment_id: str
+    condition: str
     model_id: str
     sha256: str
     actor: str

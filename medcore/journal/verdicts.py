@@ -25,7 +25,7 @@ __all__ = ["OPINIONS", "RESPONSES", "Verdicts"]
 OPINIONS = ("yes", "no", "unsure")
 RESPONSES = ("", "accepted", "overridden")
 _TIMES = ("opened_at", "committed_at", "revealed_at", "responded_at")
-_READ = select(*VerdictRow.__table__.columns, AssessmentRow.pseudonym).join(
+_READ = select(*VerdictRow.__table__.columns, AssessmentRow.pseudonym, AssessmentRow.condition).join(
     AssessmentRow, AssessmentRow.id == VerdictRow.assessment_id
 )
 
@@ -49,9 +49,9 @@ class Verdicts:
         content = {item.name: _plain(getattr(new, item.name)) for item in fields(new)}
         with self._journal.writing() as pen:
             found = pen.connection.execute(
-                select(AssessmentRow.pseudonym, AssessmentRow.model_id, AssessmentRow.sha256).where(
-                    AssessmentRow.id == new.assessment_id
-                )
+                select(
+                    AssessmentRow.pseudonym, AssessmentRow.condition, AssessmentRow.model_id, AssessmentRow.sha256
+                ).where(AssessmentRow.id == new.assessment_id)
             ).first()
             if found is None:
                 raise InputError("There is no such assessment here.", field="assessment_id", value=new.assessment_id)
@@ -74,12 +74,14 @@ class Verdicts:
                 digest=digest_row(values),
                 patient=found.pseudonym or "",
                 target=f"verdict:{name}",
+                condition=found.condition,
                 model_id=found.model_id,
                 sha256=found.sha256,
             )
         return SavedVerdict(
             id=name,
             assessment_id=new.assessment_id,
+            condition=found.condition,
             model_id=found.model_id,
             sha256=found.sha256,
             actor=by.actor,
@@ -88,16 +90,26 @@ class Verdicts:
         )
 
     def list(
-        self, *, assessment_id: str | None = None, sha256: str | None = None, limit: int = 10_000
+        self,
+        *,
+        assessment_id: str | None = None,
+        sha256: str | None = None,
+        condition: str | None = None,
+        limit: int = 10_000,
     ) -> tuple[SavedVerdict, ...]:
-        """Return verdicts, oldest first: of one assessment, or of all of one model bundle."""
-        query = _READ.order_by(VerdictRow.created_at, VerdictRow.id).limit(limit)
-        if assessment_id is not None:
-            query = query.where(VerdictRow.assessment_id == assessment_id)
-        if sha256 is not None:
-            query = query.where(VerdictRow.sha256 == sha256)
+        """Return the newest ``limit`` verdicts, oldest first: of one assessment, model bundle or condition."""
+        query = _READ.order_by(VerdictRow.created_at.desc(), VerdictRow.id.desc()).limit(limit)
+        for column, value in (
+            (VerdictRow.assessment_id, assessment_id),
+            (VerdictRow.sha256, sha256),
+            (AssessmentRow.condition, condition),
+        ):
+            if value is not None:
+                query = query.where(column == value)
         with self._journal.reading() as (connection, ring):
-            return tuple(_to_saved(connection, ring, row) for row in connection.execute(query).all())
+            keys: dict[str, bytes | None] = {}
+            rows = connection.execute(query).all()
+            return tuple(_to_saved(connection, ring, keys, row) for row in reversed(rows))
 
 
 def _check(new: NewVerdict) -> None:
@@ -105,8 +117,10 @@ def _check(new: NewVerdict) -> None:
         raise InputError(f"opinion is {new.opinion!r}, expected yes, no or unsure", field="opinion", value=new.opinion)
     if new.response not in RESPONSES:
         raise InputError(f"response is {new.response!r}, expected accepted or overridden", field="response")
-    if new.p_reader is not None and not 0.0 <= new.p_reader <= 1.0:
-        raise InputError("p_reader must lie between 0 and 1", field="p_reader", value=new.p_reader)
+    for name in ("p_reader", "threshold"):
+        value = getattr(new, name)
+        if value is not None and not 0.0 <= value <= 1.0:
+            raise InputError(f"{name} must lie between 0 and 1", field=name, value=value)
     if new.response == "overridden" and not new.reason.strip():
         raise InputError("Say in a few words why the model was overridden.", field="reason")
 
@@ -115,23 +129,28 @@ def _plain(value: Any) -> Any:
     return spell_time(value) if isinstance(value, datetime) else value
 
 
-def _to_saved(connection: Connection, ring: Ring, row: Any) -> SavedVerdict:
+def _to_saved(connection: Connection, ring: Ring, keys: dict[str, bytes | None], row: Any) -> SavedVerdict:
     verdict = None
-    sealed = None
-    if row.pseudonym is not None:
-        query = select(PatientRow.patient_key).where(PatientRow.pseudonym == row.pseudonym)
-        sealed = connection.execute(query).scalar()
-    if row.pseudonym is None or sealed is not None:
-        key = ring.open(sealed, f"patient_key:{row.pseudonym}") if sealed is not None else None
-        content = open_json(ring, key, row.sealed, f"verdict:{row.id}")
+    if row.pseudonym is not None and row.pseudonym not in keys:
+        keys[row.pseudonym] = _find_key(connection, ring, row.pseudonym)
+    if row.pseudonym is None or keys[row.pseudonym] is not None:
+        content = open_json(ring, keys.get(row.pseudonym), row.sealed, f"verdict:{row.id}")
         times = {name: parse_time(content[name]) if content[name] else None for name in _TIMES}
         verdict = NewVerdict(**{**content, **times})
     return SavedVerdict(
         id=row.id,
         assessment_id=row.assessment_id,
+        condition=row.condition,
         model_id=row.model_id,
         sha256=row.sha256,
         actor=row.actor,
         created_at=parse_time(row.created_at),
         verdict=verdict,
     )
+
+
+def _find_key(connection: Connection, ring: Ring, pseudonym: str) -> bytes | None:
+    """Return a patient's key; None once it was destroyed."""
+    query = select(PatientRow.patient_key).where(PatientRow.pseudonym == pseudonym)
+    sealed = connection.execute(query).scalar()
+    return None if sealed is None else ring.open(sealed, f"patient_key:{pseudonym}")

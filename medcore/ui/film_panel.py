@@ -12,7 +12,7 @@ from medcore.services.bedside.case_file import make_film_case_file
 from medcore.services.films.reading import FilmCase, Finding, OwnReading, Stage, Verdict
 from medcore.services.films.worklist import Worklist
 from medcore.services.house import FilmCondition
-from medcore.ui import bridge, case_file, film_state, findings, runtime
+from medcore.ui import bridge, case_file, film_export, film_state, findings, read_first, runtime, saving, visitor
 
 __all__ = ["show"]
 
@@ -31,6 +31,7 @@ def show(worklist: Worklist, case: FilmCase | None, finding: Finding | None) -> 
         if worklist.can_retry(case):
             st.button("Try again", key="film_retry", on_click=worklist.retry, args=(case.id,))
         return
+    read_first.keep_film(visitor.enter(), case, finding)
     _show_reading(worklist, case)
     if finding is None:
         _show_waiting(worklist, case)
@@ -113,8 +114,10 @@ def _show_finding(worklist: Worklist, case: FilmCase, finding: Finding) -> None:
         st.html(findings.render_state(case) + findings.render_finding(condition, finding))
         _offer_turn(worklist, case)
         if finding.p is None:
+            saving.show_film(visitor.enter(), worklist, case, finding)
             return
         _show_verdict(worklist, case)
+        saving.show_film(visitor.enter(), worklist, case, finding)
         if finding.prevalence is None:
             _ask_prevalence(worklist)
         _show_map(worklist, case, finding)
@@ -200,6 +203,7 @@ def _show_limits(worklist: Worklist, case: FilmCase, finding: Finding | None) ->
             _ask_prevalence(worklist)
         if finding is not None:
             _offer_case_file(worklist, case)
+        film_export.offer(visitor.enter(), worklist, case)
         if not any(reason.code == _ORIENTATION for reason in case.reasons):
             st.button(
                 "Turn the film a quarter ↻", key="turn", on_click=film_state.request, args=(worklist.turn, case.id)
@@ -209,7 +213,7 @@ def _show_limits(worklist: Worklist, case: FilmCase, finding: Finding | None) ->
 def _offer_case_file(worklist: Worklist, case: FilmCase) -> None:
     st.html('<h3 class="mc-small">Case file</h3>')
     case_file.show(
-        runtime.open_house(),
+        visitor.enter(),
         lambda patient: make_film_case_file(worklist, case.id, patient=patient),
         subject=f"{case.id} {case.turns} {case.reading} {case.verdict} {worklist.prevalence} {worklist.map_method}",
         has_picture=True,

@@ -95,6 +95,7 @@ def _empty(condition: Condition, action: str) -> None:
     draft.keep.clear()
     draft.pending.clear()
     draft.paste = draft.example = None
+    draft.case = state.new_case()
 
 
 def _undo(condition: Condition) -> None:

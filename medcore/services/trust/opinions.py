@@ -1,0 +1,289 @@
+"""The reader decides first: an opinion before the model's answer opens, and agree or override once it is read.
+
+An opinion stands once it is given: values that change afterwards mark it as revised, another case asks anew. What is
+stored is one verdict beside the saved result it is about, with the four times; never as an answer about a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+
+from medcore import __version__
+from medcore.access import Action, Actor, Resource, describe_actor, who_is
+from medcore.errors import EditConflictError, InputError, OpinionFirstError
+from medcore.journal import Event, NewVerdict, SavedVerdict
+from medcore.results import Assessment
+from medcore.services.bedside.clinic import FormReading
+from medcore.services.compare.cut_offs import find_locked
+from medcore.services.films.reading import FilmCase, Finding, OwnReading
+from medcore.services.house import House
+from medcore.services.trust import cases, site
+
+__all__ = [
+    "MOST_REASON_CHARS",
+    "OTHER",
+    "REASONS",
+    "Opinion",
+    "Response",
+    "commit",
+    "find_cut_off",
+    "is_first",
+    "keep_film_verdict",
+    "keep_verdict",
+    "require",
+    "word_of_film",
+]
+
+OTHER = "other"
+REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "patient": "I know something about this patient that the model does not",
+        "input": "A value is wrong, old or not known",
+        "population": "This patient is unlike those of the study",
+        "explanation": "The explanation does not make sense here",
+        OTHER: "Another reason",
+    }
+)
+"""Why a reader overrides: the word that is stored and the sentence for the page."""
+
+MOST_REASON_CHARS = 500
+_FILM_WORDS = {
+    OwnReading.NORMAL: "no",
+    OwnReading.PNEUMONIA: "yes",
+    OwnReading.OTHER: "no",
+    OwnReading.UNSURE: "unsure",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """What a reader thought before the answer: ``yes``, ``no`` or ``unsure``, with a chance (0-1) where one was said.
+
+    ``opened_at`` is when the case was begun, ``committed_at`` when the opinion was given (both UTC).
+    """
+
+    word: str
+    p: float | None
+    opened_at: datetime
+    committed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What a reader makes of the answer: ``accepted``, or ``overridden`` with one of :data:`REASONS` and a remark."""
+
+    word: str
+    code: str = ""
+    remark: str = ""
+
+    def __post_init__(self) -> None:
+        if self.word not in ("accepted", "overridden"):
+            raise InputError("A response is accepted or overridden.", field="response", value=self.word)
+        if self.word == "overridden" and self.code not in REASONS:
+            raise InputError("Say why the model is overridden: choose a reason.", field="reason")
+
+    @property
+    def reason(self) -> str:
+        """Reason and remark in one text; empty for an answer that was accepted."""
+        if self.word == "accepted":
+            return ""
+        remark = self.remark.strip()[:MOST_REASON_CHARS]
+        return f"{REASONS[self.code]}: {remark}" if remark else REASONS[self.code]
+
+
+def is_first(house: House, condition_id: str) -> bool:
+    """Return whether this site asks for the reader's opinion before the answer of this question opens."""
+    return site.is_read_first(house, condition_id)
+
+
+def commit(
+    house: House, condition_id: str, model_id: str, word: str, *, p: float | None = None, opened_at: datetime
+) -> Opinion:
+    """Record that an opinion was given, and return it; it cannot be taken back.
+
+    Parameters
+    ----------
+    word : str
+        ``yes``, ``no`` or ``unsure``; empty where ``p`` says it: yes from the model's cut-off on.
+    p : float, optional
+        The chance the reader gives, 0 to 1.
+    opened_at : datetime
+        When the case was begun.
+
+    Raises
+    ------
+    AccessDeniedError
+        The role gives no opinions.
+    InputError
+        The word is none of the three, or the chance is outside 0..1.
+    StorageError
+        It could not be recorded, so it does not count and the answer stays closed.
+    """
+    actor = house.allow(Action.SAVE, Resource.VERDICT)
+    if p is not None:
+        if not 0.0 <= p <= 1.0:
+            raise InputError("A chance lies between 0 and 100 %.", field="p_reader", value=p)
+        cut_off = find_cut_off(house, model_id)
+        word = "yes" if p >= (0.5 if cut_off is None else cut_off) else "no"
+    if word not in ("yes", "no", "unsure"):
+        raise InputError("An opinion is yes, no or unsure.", field="opinion", value=word)
+    _note(house, actor, condition_id)
+    return Opinion(word=word, p=p, opened_at=opened_at, committed_at=house.journal.now())
+
+
+def require(house: House, condition_id: str, opinion: Opinion | None) -> None:
+    """Return if the answer may open.
+
+    Raises
+    ------
+    OpinionFirstError
+        This site reads first, and no opinion was given.
+    """
+    if opinion is None and is_first(house, condition_id):
+        raise OpinionFirstError("Say first what you think: the model's answer opens after it.", field="opinion")
+
+
+def find_cut_off(house: House, model_id: str) -> float | None:
+    """Return the cut-off a model's answer is a yes from: the one locked here for this bundle, else the bundle's own."""
+    locked = find_locked(house, model_id)
+    if locked is not None and locked.holds:
+        return locked.cut_off
+    known = house.catalog.find(model_id).thresholds
+    return known.get("default", next(iter(known.values())) if len(known) == 1 else None)
+
+
+def keep_verdict(
+    house: House,
+    *,
+    condition_id: str,
+    reading: FormReading,
+    assessment: Assessment,
+    opinion: Opinion,
+    response: Response,
+    revealed_at: datetime,
+    revised: bool,
+    pseudonym: str | None,
+    key: str,
+) -> SavedVerdict:
+    """Store the result and what the reader thought before and after it; on return both are on disk.
+
+    A remark is kept only with a patient: a result of nobody holds no free text.
+
+    Parameters
+    ----------
+    revealed_at : datetime
+        When the answer was first shown.
+    revised : bool
+        Whether the values changed after the opinion was given.
+    pseudonym, key : str or None, str
+        As :func:`medcore.services.trust.cases.save_assessment`.
+
+    Raises
+    ------
+    AccessDeniedError, InputError, StorageError
+        Nothing was stored, or the result only.
+    """
+    actor = house.allow(Action.SAVE, Resource.VERDICT)
+    prediction = assessment.prediction
+    if prediction.p_calibrated is None:
+        raise InputError("There is no score to agree with.", field="response")
+    saved = cases.save_assessment(
+        house, condition_id=condition_id, reading=reading, assessment=assessment, pseudonym=pseudonym, key=key
+    )
+    cut_off = find_cut_off(house, prediction.model_id)
+    new = NewVerdict(
+        assessment_id=saved.id,
+        opinion=opinion.word,
+        p_reader=opinion.p,
+        response=response.word,
+        reason=_reason(response, pseudonym),
+        reason_code=response.code if response.word == "overridden" else "",
+        called=None if cut_off is None else prediction.p_calibrated >= cut_off,
+        threshold=cut_off,
+        revised=revised,
+        opened_at=opinion.opened_at,
+        committed_at=opinion.committed_at,
+        revealed_at=revealed_at,
+        responded_at=house.journal.now(),
+    )
+    return house.journal.verdicts.add(new, by=who_is(actor))
+
+
+def keep_film_verdict(
+    house: House,
+    *,
+    case: FilmCase,
+    finding: Finding,
+    opinion: Opinion,
+    revealed_at: datetime,
+    pseudonym: str | None,
+    key: str,
+) -> SavedVerdict:
+    """Store a film's result and what its reader thought before and after it; as :func:`keep_verdict`.
+
+    Raises
+    ------
+    InputError
+        The film has no verdict or no score.
+    """
+    actor = house.allow(Action.SAVE, Resource.VERDICT)
+    answer = finding.prediction
+    if case.verdict is None or answer.p_calibrated is None:
+        raise InputError(f"Film {case.number} has no verdict to keep.", field="film")
+    try:
+        saved = cases.save_film(house, case=case, finding=finding, pseudonym=pseudonym, keep_image=False, key=key)
+    except EditConflictError:  # saved before the verdict: the film as it is now is another result
+        later = f"{key} {case.reading} {case.verdict}"
+        saved = cases.save_film(house, case=case, finding=finding, pseudonym=pseudonym, keep_image=False, key=later)
+    response = Response(
+        word="accepted" if case.verdict.agrees else "overridden",
+        code="" if case.verdict.agrees else OTHER,
+        remark=case.verdict.reason,
+    )
+    cut_off = find_cut_off(house, answer.model_id)
+    new = NewVerdict(
+        assessment_id=saved.id,
+        opinion=opinion.word,
+        response=response.word,
+        reason=_reason(response, pseudonym),
+        reason_code=response.code,
+        called=None if cut_off is None else answer.p_calibrated >= cut_off,
+        threshold=cut_off,
+        revised=case.revised,
+        opened_at=opinion.opened_at,
+        committed_at=opinion.committed_at,
+        revealed_at=revealed_at,
+        responded_at=house.journal.now(),
+    )
+    return house.journal.verdicts.add(new, by=who_is(actor))
+
+
+def word_of_film(reading: OwnReading) -> str:
+    """Return what an own reading says about the finding the model looks for.
+
+    Examples
+    --------
+    >>> word_of_film(OwnReading.OTHER)
+    'no'
+    """
+    return _FILM_WORDS[reading]
+
+
+def _reason(response: Response, pseudonym: str | None) -> str:
+    if response.word == "accepted" or pseudonym is not None:
+        return response.reason
+    return REASONS[response.code]
+
+
+def _note(house: House, actor: Actor, condition_id: str) -> None:
+    event = Event(
+        **describe_actor(actor),
+        action="commit_opinion",
+        outcome="given",
+        condition=condition_id,
+        app_version=__version__,
+    )
+    house.journal.record(event)
