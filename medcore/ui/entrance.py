@@ -159,9 +159,15 @@ async def take_sign_out(request: Request) -> Response:
     return answer
 
 
+async def show_way_in(_request: Request) -> Response:
+    """Answer a link to the way out, which ends nothing: only the form of a page of this site does."""
+    return RedirectResponse("/sign-in", status_code=303)
+
+
 ROUTES = [
     Route("/sign-in", show_sign_in, methods=["GET"]),
     Route("/sign-in", take_sign_in, methods=["POST"]),
+    Route("/sign-out", show_way_in, methods=["GET"]),
     Route("/sign-out", take_sign_out, methods=["POST"]),
 ]
 

@@ -12,6 +12,7 @@ from medcore.access import Actor, Role, allowed_pages, open_access
 from medcore.access.demo import make_demo_actor
 from medcore.access.roles import Page
 from medcore.errors import SessionRevokedError
+from medcore.services.house import Catalog
 from medcore.services.trust import entrance
 from medcore.ui import navigation, runtime, visitor
 
@@ -27,7 +28,7 @@ class Visit:
 
     def __init__(self, folder, monkeypatch, *, empty=True):
         clock = TurnedClock()
-        house = fake_models.make_house(folder, catalog=fake_models.FakeCatalog(empty=empty))
+        house = fake_models.make_house(folder, catalog=make_empty_shelf(folder) if empty else None)
         self.access = open_access(folder, house.journal, clock=clock, cost=CHEAP)
         self.house = replace(house, access=self.access, who=lambda: None)
         self.site = Site(access=self.access, journal=house.journal, clock=clock, folder=folder)
@@ -47,6 +48,11 @@ class Visit:
         assert not test.exception, test.exception
         widgets = len(test.button) + len(test.text_input) + len(test.selectbox) + len(test.multiselect)
         return "\n".join(item.value for item in test.html), widgets
+
+
+def make_empty_shelf(folder):
+    (folder / "shelf").mkdir()
+    return Catalog(folder / "shelf")
 
 
 def file_of(page):
@@ -151,9 +157,7 @@ def test_with_a_one_time_password_only_the_own_account_opens(visit, page):
 @pytest.mark.parametrize("page", BUILT)
 def test_in_a_demo_nobody_signs_in_and_every_page_says_that_it_is_one(tmp_path, page):
     demo = make_demo_actor()
-    runtime.use(
-        replace(fake_models.make_house(tmp_path, catalog=fake_models.FakeCatalog(empty=True)), who=lambda: demo)
-    )
+    runtime.use(replace(fake_models.make_house(tmp_path, catalog=make_empty_shelf(tmp_path)), who=lambda: demo))
     try:
         test = AppTest.from_file(str(file_of(page)), default_timeout=60).run()
     finally:
