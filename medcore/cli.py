@@ -293,20 +293,45 @@ def explain_cohort(
 @app.command()
 def bench(
     as_json: _Json = False,
-    only: Annotated[str | None, typer.Option(metavar="WORD", help="Only figures whose name holds this word.")] = None,
+    only: Annotated[str | None, typer.Option(metavar="GROUP", help="Only groups whose name holds this word.")] = None,
+    history: Annotated[Path | None, typer.Option(metavar="FILE", help="Also add the figures to this file.")] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="OLD NEW", help="Measure nothing; compare the last runs of two histories."),
+    ] = None,
 ) -> None:
-    """Measure speed, each figure beside its baseline from the same run."""
+    """Measure speed, each figure beside its baseline from the same run and its target."""
+    from medcore.services.bench.history import append_history, compare_runs, read_last_run
+
+    if compare is not None:
+        _print_changes(compare_runs(*map(read_last_run, compare)), as_json)
+        return
     _quiet_tensorflow()
     from medcore.services.bench.bench import run_bench
 
     rows = run_bench(only=only, report=_say)
+    if history is not None:
+        append_history(history, rows)
     if as_json:
         _print_json(rows)
         return
     for row in rows:
         value = row["reason"] if row["value"] is None else f"{_show(row['value'])} {row['unit']}"
         beside = "" if row["ratio"] is None else f"  {_show(row['ratio'])} x {row['baseline_name']}"
-        print(f"{row['name']:44} {value}{beside}")
+        verdict = "" if row["met"] is None else f"  [{row['target']}: {'met' if row['met'] else 'MISSED'}]"
+        print(f"{row['name']:64} {value}{beside}{verdict}")
+
+
+def _print_changes(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+    """Print how figures changed between two runs."""
+    if as_json:
+        _print_json(rows)
+        return
+    for row in rows:
+        relative = "" if row["relative_change"] is None else f"  beside its baseline {_show(row['relative_change'])} x"
+        values = f"{_show(row['before'])} -> {_show(row['after'])} {row['unit']}"
+        change = "" if row["change"] is None else f"  {_show(row['change'])} x"
+        print(f"{row['name']:64} {values}{change}{relative}")
 
 
 def _predict_rows(

@@ -1,10 +1,21 @@
-"""The speed table: its form, its reasons, and the one promise that must hold on any machine."""
+"""The speed table: its form, its reasons, its targets, its history, and the one promise that must hold anywhere."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
 
 import pytest
+from typer.testing import CliRunner
 
-from medcore.errors import MedcoreError
-from medcore.services.bench import bench
-from medcore.services.bench.bench import Figure, run_bench, time_calls
+from medcore import cli
+from medcore.errors import InputError, MedcoreError
+from medcore.services.bench import bench, bench_imports
+from medcore.services.bench.bench import GROUPS, run_bench
+from medcore.services.bench.bench_memory import take_footprint
+from medcore.services.bench.figure import Figure, time_both, time_calls
+from medcore.services.bench.history import append_history, compare_runs, read_last_run
 
 
 def test_ratio_is_value_to_baseline():
@@ -13,10 +24,45 @@ def test_ratio_is_value_to_baseline():
     assert Figure(name="a", unit="s", baseline=3.0).ratio is None
 
 
-def test_time_calls_leaves_the_warm_up_out():
+@pytest.mark.parametrize(
+    ("options", "met"),
+    [
+        ({}, None),
+        ({"ratio_limit": 1.5}, True),
+        ({"ratio_limit": 1.4}, False),
+        ({"ratio_limit": 1.4, "better": "more"}, True),
+        ({"ratio_limit": 1.6, "better": "more"}, False),
+        ({"at_most": 3.0}, True),
+        ({"at_most": 2.9}, False),
+        ({"at_least": 3.0, "better": "more"}, True),
+        ({"at_least": 3.1, "better": "more"}, False),
+        ({"ratio_limit": 2.0, "at_most": 2.0}, False),
+    ],
+)
+def test_a_target_is_met_or_missed(options, met):
+    figure = Figure(name="a", unit="s", value=3.0, baseline=2.0, **options)
+    assert figure.met is met
+    assert bool(figure.target) is (met is not None)
+
+
+def test_a_target_is_open_without_a_value_or_a_baseline():
+    assert Figure(name="a", unit="s", at_most=1.0).met is None
+    assert Figure(name="a", unit="s", value=1.0, ratio_limit=1.0).met is None
+
+
+def test_time_calls_leaves_the_warm_up_out_and_two_calls_take_turns():
     calls = []
     assert len(time_calls(lambda: calls.append(1), repeats=5, warm_up=3)) == 5
     assert len(calls) == 8
+    turns = []
+    mine, other = time_both(lambda: turns.append("a"), lambda: turns.append("b"), repeats=3, warm_up=0)
+    assert (len(mine), len(other), "".join(turns)) == (3, 3, "ababab")
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_group_can_be_measured(group):
+    module, _, function = GROUPS[group].partition(":")
+    assert callable(getattr(importlib.import_module(f"medcore.services.bench.{module}"), function))
 
 
 def test_what_cannot_be_measured_is_a_row_with_the_reason(monkeypatch):
@@ -24,24 +70,90 @@ def test_what_cannot_be_measured_is_a_row_with_the_reason(monkeypatch):
         raise MedcoreError("no browser here")
         yield
 
-    monkeypatch.setattr(bench, "_measure_pages", refuse)
-    monkeypatch.setattr(bench, "_measure_film_pages", lambda _: iter(()))
-    (row,) = run_bench(only="page")
-    assert row["name"] == "page"
+    monkeypatch.setattr("medcore.services.bench.bench_films.measure_films", refuse)
+    (row,) = run_bench(only="films")
+    assert row["name"] == "films"
     assert row["value"] is None
+    assert row["met"] is None
     assert row["reason"] == "no browser here"
 
 
+def test_an_unknown_group_is_named():
+    with pytest.raises(InputError, match=r"no group 'speed'\. Groups: imports"):
+        run_bench(only="speed")
+
+
 def test_rows_have_plain_types(monkeypatch):
-    monkeypatch.setattr(bench, "_time_process", lambda arguments: 0.1 * len(arguments))
-    for row in run_bench(only="imports"):
-        assert set(row) == {"name", "unit", "value", "baseline", "baseline_name", "ratio", "reason"}
+    monkeypatch.setattr(bench_imports, "_time_process", lambda arguments, repeats=5: 0.1 * len(arguments))
+    rows = run_bench(only="imports")
+    assert json.loads(json.dumps(rows)) == rows
+    for row in rows:
+        names = {"group", "name", "unit", "value", "baseline", "baseline_name", "ratio", "target", "met", "reason"}
+        assert set(row) == names
         assert row["value"] > 0
         assert row["ratio"] == pytest.approx(row["value"] / row["baseline"])
 
 
+def test_the_journal_is_measured_in_one_of_its_own(tmp_path):
+    rows = run_bench(only="journal")
+    assert [row["reason"] for row in rows] == ["", ""]
+    assert all(row["value"] > 0 and row["baseline"] > 0 for row in rows)
+
+
+def make_rows(value, baseline):
+    return [{"name": "a", "unit": "s", "value": value, "baseline": baseline, "ratio": value / baseline}]
+
+
+def test_two_runs_are_compared_by_their_newest_rows(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    append_history(old, make_rows(2.0, 1.0))
+    append_history(new, make_rows(3.0, 2.0))
+    (change,) = compare_runs(read_last_run(old), read_last_run(new))
+    assert (change["before"], change["after"], change["change"], change["relative_change"]) == (2.0, 3.0, 1.5, 0.75)
+    line = json.loads(new.read_text())
+    assert {"run", "version", "cores", "load"} <= set(line)
+    done = CliRunner().invoke(cli.app, ["bench", "--compare", str(old), str(new)])
+    assert done.exit_code == 0
+    assert "2 -> 3 s" in done.output
+    assert "beside its baseline 0.75 x" in done.output
+
+
+@pytest.mark.parametrize("text", [None, "", "{}", "not a history"])
+def test_a_history_that_cannot_be_read_is_named(tmp_path, text):
+    path = tmp_path / "history"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InputError, match="history"):
+        read_last_run(path)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/smaps_rollup"), reason="needs Linux")
+def test_a_footprint_counts_a_process_and_its_children():
+    code = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; print(1, flush=True); time.sleep(60)'],"
+        " stdout=subprocess.PIPE)\n"
+        "child.stdout.readline(); print(1, flush=True); sys.stdin.read(); child.kill()\n"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as parent:
+        parent.stdout.readline()
+        found = take_footprint(parent.pid)
+        parent.stdin.close()
+    assert (found.n_processes, found.n_threads, found.n_tensorflow) == (2, 2, 0)
+    assert 5 < found.pss_mb < 200
+    assert found.n_files > 4
+    with pytest.raises(MedcoreError, match="memory cannot be measured"):
+        take_footprint(parent.pid)
+
+
 @pytest.mark.slow
 def test_a_hundred_thousand_rows_are_at_least_a_million_a_second():
-    (row,) = run_bench(only="batch")
-    assert row["value"] >= 1e6
-    assert row["ratio"] >= 0.1
+    rows = [row for row in run_bench(only="batch") if row["unit"] == "rows/s"]
+    assert rows[0]["value"] >= 1e6
+    assert rows[0]["ratio"] >= 0.1
+
+
+def test_the_table_names_no_group_twice():
+    assert len(set(GROUPS.values())) == len(GROUPS)
+    assert bench.GROUPS is GROUPS

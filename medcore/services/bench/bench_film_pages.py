@@ -24,10 +24,9 @@ from medcore.errors import MedcoreError
 from medcore.registry import Catalog
 from medcore.services.bench.bench_browser import Launcher, fresh_page, open_browser
 from medcore.services.bench.bench_films import make_jpeg, wrap_dicom
+from medcore.services.bench.figure import Figure
 
 __all__ = ["measure_film_pages"]
-
-Row = tuple[str, str, float | None, float | None, str]
 
 _ORIGINALS = Path("chest_xray_pneumonia") / "originals_sample.tar"
 _N_FILMS = 5
@@ -69,7 +68,7 @@ if file is not None:
 """
 
 
-def measure_film_pages(settings: Settings) -> Iterator[Row]:
+def measure_film_pages(settings: Settings) -> Iterator[Figure]:
     """Yield (name, unit, value, baseline, baseline's name).
 
     Raises
@@ -94,12 +93,18 @@ def measure_film_pages(settings: Settings) -> Iterator[Row]:
             large = _time_page(browser, address, dicoms)
             frames = _count_frames(browser, address, dicoms[0])
     name = "plain script with Keras predict and Grad-CAM"
-    yield "JPEG dropped to film on screen, median", "s", _median(ours, 0), None, ""
-    yield "JPEG dropped to score on screen, median", "s", _median(ours, 1), _median(plain, 0), name
-    yield "JPEG dropped to heat map on screen, median", "s", _median(ours, 2), _median(plain, 1), name
-    yield "DICOM of 1955 x 1841 dropped to score on screen, median", "s", _median(large, 1), _median(plain, 0), name
-    yield "DICOM of 1955 x 1841 dropped to heat map on screen, median", "s", _median(large, 2), _median(plain, 1), name
-    yield "window drag on a DICOM of 1955 x 1841", "frames/s", frames, None, ""
+    score, heat = _median(plain, 0), _median(plain, 1)
+    yield _figure("JPEG dropped to film on screen, median", _median(ours, 0))
+    yield _figure("JPEG dropped to score on screen, median", _median(ours, 1), score, name)
+    yield _figure("JPEG dropped to heat map on screen, median", _median(ours, 2), heat, name)
+    yield _figure("DICOM of 1955 x 1841 dropped to score on screen, median", _median(large, 1), score, name)
+    yield _figure("DICOM of 1955 x 1841 dropped to heat map on screen, median", _median(large, 2), heat, name)
+    yield Figure(name="window drag on a DICOM of 1955 x 1841", unit="frames/s", value=frames, better="more")
+
+
+def _figure(name: str, value: float | None, baseline: float | None = None, baseline_name: str = "") -> Figure:
+    reason = "" if value is not None else "the gate withheld every film that was tried"
+    return Figure(name=name, unit="s", value=value, baseline=baseline, baseline_name=baseline_name, reason=reason)
 
 
 def _find_films(settings: Settings) -> list[bytes]:
