@@ -82,6 +82,9 @@ class FakeCatalog:
             raise UnknownNameError(f"there is no usable model for {condition!r}")
         return self.models(condition)[0]
 
+    def holds(self, name):
+        return any(facts.model_id == name for facts in self.models())
+
     def find(self, model_id):
         for facts in self.models():
             if facts.model_id == model_id:

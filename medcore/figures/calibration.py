@@ -12,7 +12,7 @@ from medcore.evaluation.compared import ModelCurves
 
 __all__ = ["render_calibrations"]
 
-_WIDTH, _HEIGHT = 376, 300
+_WIDTH, _HEIGHT = 388, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 364, 10, 250
 _LINE, _INK, _QUIET, _GRID = "#0B5CAD", "#1A2433", "#566173", "#E3E8EE"
 _TICKS = 5
@@ -42,9 +42,10 @@ def render_calibrations(parts: Sequence[tuple[str, ModelCurves]]) -> str:
 
 def _render_one(title: str, curves: ModelCurves, top: float) -> str:
     band = curves.calibration
-    known = np.isfinite(band.y) & (band.x <= top)
-    x, y = band.x[known], np.clip(band.y[known], 0.0, top)
-    limits = known & np.isfinite(band.lo) & np.isfinite(band.hi)
+    inside = np.isfinite(band.y) & (band.x <= top)
+    known = inside & (band.y <= top)
+    x, y = band.x[known], np.maximum(band.y[known], 0.0)
+    limits = inside & np.isfinite(band.lo) & np.isfinite(band.hi)
     edge = [*zip(band.x[limits], band.hi[limits], strict=True)]
     edge += [*zip(band.x[limits][::-1], band.lo[limits][::-1], strict=True)]
     area = " ".join(_point(a, min(max(b, 0.0), top), top) for a, b in edge)

@@ -7,6 +7,7 @@ cannot be given is null. Nothing is computed here: what a curve says was decided
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -135,10 +136,17 @@ def style_models(model_ids: Sequence[str], known: Sequence[str] = ()) -> dict[st
 
 def name_shortly(models: Sequence[ModelFacts]) -> dict[str, str]:
     """Return names short enough to stand at the end of a line, none twice."""
-    names = {facts.model_id: _SHORT.get(facts.recipe, facts.title.partition("(")[0].strip()[:20]) for facts in models}
+    names = {facts.model_id: _name_one(facts) for facts in models}
     return {
         model_id: name if list(names.values()).count(name) == 1 else model_id[-20:] for model_id, name in names.items()
     }
+
+
+def _name_one(facts: ModelFacts) -> str:
+    """Name a model by its recipe; a recalibrated copy with its number behind it."""
+    copy = re.search(r"-local-(\d+)$", facts.model_id)
+    name = _SHORT.get(facts.recipe, facts.title.partition("(")[0].strip()[:20])
+    return f"{name} local {copy[1]}" if copy else name
 
 
 def _pack_curves(curves: ModelCurves) -> dict[str, Any]:

@@ -141,6 +141,10 @@ class Catalog:
             )
         return shelf.bundles[model_id]
 
+    def holds(self, name: str) -> bool:
+        """Whether a name is taken on this shelf, by a usable bundle or a refused one."""
+        return name in self._shelf.bundles or name in self._shelf.problems
+
     def choice(self, condition: str) -> DefaultChoice | None:
         """Return how the default of a condition was chosen; None where nothing was written about it."""
         return self._shelf.choices.get(condition)

@@ -26,13 +26,15 @@ class LocalGateway:
     """Models in this process, loaded when first asked for, and again when their bundle has been replaced.
 
     Methods may be called from any thread; one model is loaded by one thread, the others wait for that model only.
+    ``further`` are folders of bundles beside the installed ones: loaded when asked for, never warm, never a default.
     """
 
-    def __init__(self, models_dir: Path) -> None:
+    def __init__(self, models_dir: Path, *, further: Sequence[Path] = ()) -> None:
         from medcore.api import FilmScorer, Model, load_from
         from medcore.registry import Catalog
+        from medcore.registry.shelves import JoinedCatalog
 
-        self.catalog = Catalog(models_dir)
+        self.catalog = JoinedCatalog(Catalog(models_dir), further) if further else Catalog(models_dir)
         self._load = load_from
         self._models: dict[str, Model | FilmScorer] = {}
         self._loading: dict[str, threading.Lock] = {}

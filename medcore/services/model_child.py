@@ -42,13 +42,15 @@ _SALIENCY: TypeAdapter[Saliency] = TypeAdapter(Saliency)
 _REASONS: TypeAdapter[list[tuple[Reason, ...]]] = TypeAdapter(list[tuple[Reason, ...]])
 
 
-def make_handler(models_dir: str, threads: int = 0) -> Callable[[str, dict[str, Any], list[bytes]], Any]:
+def make_handler(
+    models_dir: str, threads: int = 0, further: Sequence[str] = ()
+) -> Callable[[str, dict[str, Any], list[bytes]], Any]:
     """Build the child's request handler: import, load and warm the models, then answer.
 
     Called inside the child by :mod:`medcore.workers`; ``ready`` is announced when it returns.
     """
     limit_threads(threads)
-    gateway = LocalGateway(Path(models_dir))
+    gateway = LocalGateway(Path(models_dir), further=[Path(folder) for folder in further])
     gateway.warm_up()
 
     def handle(op: str, payload: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
@@ -127,17 +129,21 @@ class ChildGateway:
     ----------
     models_dir : pathlib.Path
         Folder of bundles.
+    further : sequence of pathlib.Path
+        Folders of further bundles, which the analyst may ask about.
     threads : int
         Threads of the child; 0 = its own choice.
     timeout_s : float
         Longest an answer may take before the child is replaced.
     """
 
-    def __init__(self, models_dir: Path, *, threads: int = 0, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, models_dir: Path, *, further: Sequence[Path] = (), threads: int = 0, timeout_s: float = 60.0
+    ) -> None:
         self._worker = Worker(
             "medcore.services.model_child:make_handler",
             name="model process",
-            options={"models_dir": str(models_dir), "threads": threads},
+            options={"models_dir": str(models_dir), "threads": threads, "further": [str(path) for path in further]},
             limits=Limits(niceness=5, request_s=timeout_s, lanes=LANES, queue_size=_MOST_WAITING, share=_MOST_OF_ONE),
             environ=_ENVIRON,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import streamlit as st
@@ -13,7 +13,7 @@ from medcore.errors import InputError, MedcoreError
 from medcore.evaluation.compared import Comparison
 from medcore.figures.curve_payload import STYLES, build_payload, name_shortly, style_models
 from medcore.results import ModelFacts
-from medcore.services.compare import cut_offs
+from medcore.services.compare import cut_offs, shelf
 from medcore.services.compare.comparing import choose_first, compare_bundles, list_models, open_comparison
 from medcore.services.house import Condition, FilmCondition, House
 from medcore.services.prevalence import restate_risk
@@ -30,6 +30,7 @@ __all__ = [
     "read_prevalence",
     "show_curves",
     "show_lock",
+    "show_origins",
     "show_source",
     "show_times",
 ]
@@ -50,11 +51,12 @@ def choose_models(house: House, condition: Condition | FilmCondition) -> tuple[s
     if not models:
         return ()
     titles = name_shortly(models)
+    own = [facts for facts in models if not shelf.describe_origin(house.catalog, facts)]
     key = f"compared_{condition.id}"
     kept: dict[str, list[str]] = st.session_state.setdefault(_SEEN_KEY, {})
     if key not in st.session_state:
         known = [name for name in kept.get(condition.id, ()) if name in titles]
-        st.session_state[key] = known or list(choose_first(models))
+        st.session_state[key] = known or list(choose_first(own or models))
     chosen: list[str] = st.multiselect(
         "Models",
         list(titles),
@@ -66,6 +68,27 @@ def choose_models(house: House, condition: Condition | FilmCondition) -> tuple[s
     )
     kept[condition.id] = chosen
     return tuple(chosen)
+
+
+def show_origins(house: House, chosen: Sequence[str], left_out: Mapping[str, str]) -> None:
+    """Say which of the chosen models are not installed, which cannot be compared here, and what was refused."""
+    lines = []
+    for name in chosen:
+        facts = house.catalog.find(name)
+        origin = shelf.describe_origin(house.catalog, facts)
+        if name in left_out:
+            why = f"Not in the figures: {left_out[name]}. It is scored on data you upload."
+            lines.append(f'<p class="mc-ask">⚠ <b>{escape(facts.title)}</b> ({escape(name)}): {escape(why)}</p>')
+        if origin:
+            lines.append(f"<p><b>{escape(name)}</b>: {escape(origin)}.</p>")
+    refused = "".join(f"<li>{escape(problem.message)}</li>" for problem in shelf.list_refused(house.catalog).values())
+    if refused:
+        lines.append(
+            '<details class="mc-details"><summary>Refused bundles beside the installed ones</summary>'
+            f"<ul>{refused}</ul></details>"
+        )
+    if lines:
+        st.html(f'<div class="mc-origins">{"".join(lines)}</div>')
 
 
 def choose_prevalence() -> float | None:
@@ -299,7 +322,7 @@ def _sign(comparison: Comparison) -> str:
 
 def _pack(house: House, condition: Condition | FilmCondition, comparison: Comparison) -> str:
     models = list_models(house.catalog, condition.id)
-    first = choose_first(models)
+    first = choose_first([facts for facts in models if not shelf.describe_origin(house.catalog, facts)])
     known = [*first, *(facts.model_id for facts in models if facts.model_id not in first)]
     films = any(facts.kind.endswith("image") for facts in comparison.models)
     payload = build_payload(
@@ -328,5 +351,8 @@ def _list_details(house: House, facts: ModelFacts) -> list[tuple[str, str]]:
         found.append(("Size", f"{n_bytes / 1e6:.2g} MB"))
     except (MedcoreError, OSError):
         pass
+    origin = shelf.describe_origin(house.catalog, facts)
+    if origin:
+        found.append(("Comes from", origin))
     rows = "films" if facts.kind.endswith("image") else "patients"
     return [*found, ("Learnt from", f"{facts.n_train} {rows}")]

@@ -59,7 +59,7 @@ def _score(scene: Scene, files: list[UploadedFile]) -> None:
             scene.house,
             files,
             scene.comparison.condition,
-            scene.model_ids,
+            scene.chosen or scene.model_ids,
             prevalence=scene.prevalence,
             progress=tell,
         )

@@ -27,7 +27,8 @@ class Scene:
     """One drawing of the tabs.
 
     ``cut_off`` is on the risks as the page shows them, that is restated for the comparison's prevalence;
-    ``upload`` is the analyst's own rows where the comparison is theirs, else None.
+    ``upload`` is the analyst's own rows where the comparison is theirs, else None; ``chosen`` are all models that were
+    chosen, those among them that cannot be compared on the study's patients too.
     """
 
     house: House
@@ -35,6 +36,7 @@ class Scene:
     cut_off: float
     use: str
     upload: LabelledUpload | None = None
+    chosen: tuple[str, ...] = ()
 
     @property
     def question(self) -> Condition | FilmCondition:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 import streamlit as st
@@ -38,7 +38,7 @@ _LAST_KEY = "mc_compare_tab"
 
 
 @st.fragment
-def show_tabs(house: House, comparison: Comparison, *, cut_off: float, use: str) -> None:
+def show_tabs(house: House, comparison: Comparison, *, cut_off: float, use: str, chosen: Sequence[str] = ()) -> None:
     """Draw the row of tabs and the content of the open one.
 
     Parameters
@@ -51,6 +51,8 @@ def show_tabs(house: House, comparison: Comparison, *, cut_off: float, use: str)
         On the risks as the page shows them (restated for the comparison's prevalence), strictly between 0 and 1.
     use : str
         ``"find cases"`` or ``"rule out"``.
+    chosen : sequence of str
+        All models that were chosen, for uploads; by default those compared.
     """
     theme.dress("compare_tabs")
     with st.container(key="compare_tabs"):
@@ -60,7 +62,14 @@ def show_tabs(house: House, comparison: Comparison, *, cut_off: float, use: str)
         if opened is None:
             return
         st.session_state[_LAST_KEY] = opened
-        scene = Scene(house=house, comparison=comparison, cut_off=cut_off, use=use, upload=_find_upload(comparison))
+        scene = Scene(
+            house=house,
+            comparison=comparison,
+            cut_off=cut_off,
+            use=use,
+            upload=_find_upload(comparison),
+            chosen=tuple(chosen),
+        )
         with st.container(key="opened_tab"):
             try:
                 TABS[opened](scene)

@@ -98,7 +98,7 @@ def _score(scene: Scene, content: bytes, name: str) -> None:
             content,
             name,
             scene.comparison.condition,
-            scene.model_ids,
+            scene.chosen or scene.model_ids,
             prevalence=scene.prevalence,
             progress=tell,
         )

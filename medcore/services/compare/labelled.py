@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -144,7 +145,7 @@ def score_upload(
     models = _find_models(house, condition_id, model_ids)
     check_prevalence(prevalence)
     _refuse_huge(content, name)
-    bundles = {item.model_id: house.catalog.bundle(item.model_id).folder for item in models}
+    bundles = _find_folders(house, models)
     progress(0.0, "Reading the first line")
     header = house.analysis.open_upload(content, condition_id, bundles, most_rows=MOST_ROWS)
     try:
@@ -236,6 +237,13 @@ def _find_models(house: House, condition_id: str, model_ids: Sequence[str]) -> t
         if facts.condition != condition_id:
             raise InputError(f"{facts.model_id} does not answer {condition_id}", field="model", value=facts.model_id)
     return models
+
+
+def _find_folders(house: House, models: Sequence[ModelFacts]) -> dict[str, Path]:
+    """Return each model's folder, the installed ones first: the studies lie beside them."""
+    found = {item.model_id: house.catalog.bundle(item.model_id).folder for item in models}
+    shelf = house.catalog.models_dir
+    return dict(sorted(found.items(), key=lambda pair: pair[1].parent != shelf))
 
 
 def _refuse_huge(content: bytes, name: str) -> None:

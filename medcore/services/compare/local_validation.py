@@ -27,6 +27,7 @@ from medcore.evaluation.recalibration import Recalibration
 from medcore.journal import Event
 from medcore.registry import Manifest, write_bundle
 from medcore.registry.bundle import SealedBundle, pack_arrays
+from medcore.registry.shelves import BUNDLES_FOLDER
 from medcore.results import MetricValue
 from medcore.services.compare.labelled import LabelledUpload
 from medcore.services.house import House
@@ -39,7 +40,6 @@ METHODS: Mapping[str, str] = {
 }
 """Ways to recalibrate, in words."""
 
-BUNDLES_FOLDER = "bundles"
 _TABULAR = ("keras", "skops")
 _MOST_COPIES = 1000
 _MAX_REASON = 500
