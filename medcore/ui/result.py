@@ -17,7 +17,8 @@ from medcore.services.bedside import clinic
 from medcore.services.bedside.clinic import FormReading
 from medcore.services.gateway import background
 from medcore.services.house import Condition, House
-from medcore.ui import bridge, form, more, panel, runtime, state, wording
+from medcore.services.trust.activation import describe_problem, make_activation
+from medcore.ui import bridge, form, more, panel, read_first, runtime, saving, state, wording
 from medcore.ui.panel import ResultView, Texts
 
 __all__ = ["show"]
@@ -47,9 +48,15 @@ class _Kept:
 
 def show(house: House, condition: Condition, facts: ModelFacts, reading: FormReading) -> None:
     """Draw the right side for what the form says."""
+    read_first.begin(house, condition, reading)
+    off = describe_problem(house, facts.sha256)
     waiting = _describe_wait(condition, reading)
-    if waiting:
+    if off:
+        _show_message(panel.render_failed(off, "This model gives no score here"), condition)
+    elif waiting:
         _show_message(waiting, condition, reading)
+    elif not read_first.is_open(house, condition, reading):
+        read_first.ask(house, condition, facts, reading)
     elif not house.gateway.ready():
         problem = runtime.explain_failure()
         _show_message(panel.render_failed(problem, "The models cannot be started") if problem else _SKELETON, condition)
@@ -101,6 +108,7 @@ def _show_assessed(house: House, condition: Condition, facts: ModelFacts, readin
         st.rerun(scope="app")
     view = _view(condition, reading, assessment)
     st.html(panel.render_head(view))
+    read_first.show_response(house, condition, reading, assessment)
     copied = wording.write_copy_text(
         assessment.prediction,
         facts,
@@ -118,6 +126,7 @@ def _show_assessed(house: House, condition: Condition, facts: ModelFacts, readin
     if assessment.explanation is not None:
         notes = condition.bar_notes(reading.record.values, assessment.explanation.contributions)
         st.html(render_bars(rank_bars(assessment.explanation, view.texts.labels, view.texts.values, notes)))
+    saving.show_assessment(house, condition, reading, assessment)
     more.show(house, condition, facts, reading, assessment, kept.problem)
     asked = st.session_state.get(more.OPEN_KEY) == more.STABILITY
     if asked and assessment.explanation is not None and not kept.refined:
@@ -141,6 +150,7 @@ def _assess(house: House, condition: Condition, facts: ModelFacts, reading: Form
     if last is not None and last.key == key:
         return last
     st.session_state.pop(state.RESULT_KEY, None)
+    read_first.require(house, condition, reading)
     assessment = clinic.assess(
         condition.id,
         facts.model_id,
@@ -149,6 +159,7 @@ def _assess(house: House, condition: Condition, facts: ModelFacts, reading: Form
         journal=house.journal,
         gateway=house.gateway,
         catalog=house.catalog,
+        activation=make_activation(house),
     )
     kept = _Kept(key=key, assessment=assessment)
     st.session_state[state.RESULT_KEY] = kept
@@ -174,6 +185,7 @@ def _refine_later(house: House, condition: Condition, facts: ModelFacts, reading
                 actor=house.actor,
                 journal=house.journal,
                 gateway=house.gateway,
+                activation=make_activation(house),
             )
         assessment = replace(assessment, explanation=refined)
     except MovedOnError:

@@ -1,0 +1,126 @@
+"""The reader decides first: an opinion before the answer, a verdict stored beside the saved result."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import fake_models
+import pytest
+from actors import act_as
+
+from medcore.errors import AccessDeniedError, InputError, OpinionFirstError, UnknownNameError
+from medcore.services.bedside import clinic
+from medcore.services.house import find_condition
+from medcore.services.trust import opinions, site
+from medcore.services.trust.opinions import Response
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+MODEL = "diabetes-logistic"
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDCORE_KEY_STORE", "file")
+    return fake_models.make_house(tmp_path)
+
+
+@pytest.fixture
+def case(house):
+    """Return an opinion given first, the form's reading and the answer to it."""
+    opinion = opinions.commit(house, "diabetes", MODEL, "no", opened_at=NOW)
+    reading = clinic.read_form(
+        find_condition("diabetes"), {"already_diagnosed": "no", "age_years": "61", "sex": "male", "pulse_bpm": "88"}
+    )
+    assessment = clinic.assess(
+        "diabetes", MODEL, reading, actor=house.actor, journal=house.journal, gateway=house.gateway,
+        catalog=house.catalog,
+    )  # fmt: skip
+    return {"condition_id": "diabetes", "reading": reading, "assessment": assessment, "opinion": opinion,
+            "revealed_at": house.journal.now(), "revised": False, "key": "k1", "pseudonym": None}  # fmt: skip
+
+
+def test_the_site_decides_where(house):
+    assert not opinions.is_first(house, "diabetes")
+    assert opinions.is_first(house, "pneumonia")
+    opinions.require(house, "diabetes", None)
+    site.set_read_first(house, "diabetes", True, version=0)
+    with pytest.raises(OpinionFirstError):
+        opinions.require(house, "diabetes", None)
+    given = opinions.commit(house, "diabetes", MODEL, "unsure", opened_at=NOW)
+    opinions.require(house, "diabetes", given)
+    with pytest.raises(UnknownNameError):
+        opinions.is_first(house, "plague")
+
+
+def test_an_opinion_is_an_event_that_does_not_say_it(house):
+    given = opinions.commit(house, "diabetes", MODEL, "yes", opened_at=NOW)
+    (event,) = house.journal.events()
+    assert (event.action, event.outcome, event.condition) == ("commit_opinion", "given", "diabetes")
+    assert given.committed_at > given.opened_at
+
+
+@pytest.mark.parametrize(("p", "word"), [(0.0, "no"), (0.49, "no"), (0.5, "yes"), (1.0, "yes")])
+def test_a_chance_is_a_yes_from_the_cut_off_on(house, p, word):
+    assert opinions.find_cut_off(house, MODEL) == 0.5
+    assert opinions.commit(house, "diabetes", MODEL, "", p=p, opened_at=NOW).word == word
+
+
+@pytest.mark.parametrize(("word", "p"), [("maybe", None), ("", None), ("", 1.1), ("yes", -0.1), ("", float("nan"))])
+def test_no_opinion(house, word, p):
+    with pytest.raises(InputError):
+        opinions.commit(house, "diabetes", MODEL, word, p=p, opened_at=NOW)
+    assert house.journal.events() == ()
+
+
+def test_accepted(house, case):
+    saved = opinions.keep_verdict(house, response=Response(word="accepted"), **case)
+    (kept,) = house.journal.verdicts.list(condition="diabetes")
+    assert (kept.id, kept.assessment_id, kept.condition) == (saved.id, saved.assessment_id, "diabetes")
+    verdict, p = kept.verdict, case["assessment"].prediction.p_calibrated
+    assert (verdict.opinion, verdict.response, verdict.reason) == ("no", "accepted", "")
+    assert (verdict.called, verdict.threshold) == (p >= 0.5, 0.5)
+    assert verdict.opened_at < verdict.committed_at <= verdict.revealed_at <= verdict.responded_at
+    (result,) = house.journal.assessments.list()
+    assert result.id == kept.assessment_id
+    assert house.journal.audit.verify().ok
+
+
+def test_two_responses_are_two_verdicts_of_one_result(house, case):
+    opinions.keep_verdict(house, response=Response(word="accepted"), **case)
+    opinions.keep_verdict(house, response=Response(word="overridden", code="input"), **{**case, "revised": True})
+    first, second = house.journal.verdicts.list()
+    assert first.assessment_id == second.assessment_id
+    assert (second.verdict.response, second.verdict.reason_code, second.verdict.revised) == (
+        "overridden",
+        "input",
+        True,
+    )
+
+
+@pytest.mark.parametrize("with_patient", [True, False])
+def test_a_remark_is_kept_only_with_a_patient(house, case, with_patient):
+    from medcore.access import who_is
+
+    patient = house.journal.patients.create({"name": "Zenobia"}, by=who_is(house.actor))
+    pseudonym = patient.pseudonym if with_patient else None
+    response = Response(word="overridden", code="other", remark=" told me <b>herself</b> ")
+    saved = opinions.keep_verdict(house, response=response, **{**case, "pseudonym": pseudonym})
+    assert ("herself" in saved.verdict.reason) is with_patient
+    assert "herself" not in repr(house.journal.events())
+
+
+@pytest.mark.parametrize("code", ["", "because"])
+def test_an_override_needs_its_reason(code):
+    with pytest.raises(InputError):
+        Response(word="overridden", code=code)
+
+
+@pytest.mark.parametrize("role", ["analyst", "auditor", "administrator"])
+def test_only_readers_give_opinions(house, case, role):
+    others = replace(house, who=lambda: act_as(role))
+    before = len(house.journal.events())
+    with pytest.raises(AccessDeniedError):
+        opinions.commit(others, "diabetes", MODEL, "yes", opened_at=NOW)
+    with pytest.raises(AccessDeniedError):
+        opinions.keep_verdict(others, response=Response(word="accepted"), **case)
+    assert house.journal.verdicts.list() == ()
+    assert len(house.journal.events()) == before
