@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 from streamlit.runtime.pages_manager import PagesManager
 
 from medcore.access.http import MEGABYTE, RequestGuard, RequestLimits, SecurityHeaders
-from medcore.ui import entrance, runtime
+from medcore.ui import entrance, logs, runtime
 
 __all__ = ["MIDDLEWARE", "ROUTES", "add_headers", "build_csp", "guard_requests", "lifespan"]
 
@@ -101,6 +101,7 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
     The router alone says which pages there are: otherwise Streamlit treats the first visitor of a fresh
     server as one of an app that is nothing but its ``pages/`` folder, and answers "page not found".
     """
+    logs.install()
     PagesManager.uses_pages_directory = False
     starting = asyncio.create_task(_start_helpers_soon())
     try:

@@ -19,6 +19,7 @@ from typing import Protocol
 
 from medcore.access import describe_actor
 from medcore.errors import BusyError, ImageError, ImageSizeError, InputError, MedcoreError
+from medcore.imaging.copying import CopyOrder, Look, Region
 from medcore.imaging.radiograph import Radiograph
 from medcore.journal import Event
 from medcore.results import Status, whole_percent
@@ -45,6 +46,12 @@ class FilmSource(Protocol):
 
     def submit(self, data: bytes, name: str = "") -> Future[Radiograph]:
         """Open one file elsewhere; returns at once."""
+
+    def look(self, film: Radiograph, covered: Iterable[Region] = (), found: Iterable[Region] | None = None) -> Look:
+        """Look elsewhere for words in a film that is about to leave."""
+
+    def copy(self, film: Radiograph, order: CopyOrder, covered: Iterable[Region] = ()) -> bytes:
+        """Write elsewhere a de-identified DICOM file of a film."""
 
 
 class Sort(StrEnum):
