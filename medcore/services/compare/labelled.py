@@ -251,7 +251,7 @@ def _refuse_huge(content: bytes, name: str) -> None:
     n_lines = content.count(b"\n")
     if n_lines > 2 * MOST_ROWS:
         raise TableError(
-            f"{name} has about {n_lines:,} rows, at most {MOST_ROWS:,} are read at once. Take a random sample, or "
+            f"the file has about {n_lines:,} rows, at most {MOST_ROWS:,} are read at once. Take a random sample, or "
             "split it.",
             value=n_lines,
             expected=f"at most {MOST_ROWS} rows",
