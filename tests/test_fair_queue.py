@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 from medcore.errors import BusyError, MovedOnError, WorkerDiedError, WorkerTimeoutError
-from medcore.workers import Asker, Limits, Worker, asking, background, carry, checkpoint, find_asker, use_finder
+from medcore.workers import (
+    Asker,
+    Limits,
+    Worker,
+    asking,
+    background,
+    carry,
+    checkpoint,
+    find_asker,
+    gives_way,
+    use_finder,
+)
 from medcore.workers.fair_queue import FairQueue, Job
 
 HERE = str(Path(__file__).parent)
@@ -178,5 +189,11 @@ def test_the_asker_is_found_by_thread_block_and_finder():
     assert find_asker().name == ""
 
 
-def test_a_checkpoint_outside_a_child_does_nothing():
+def test_only_work_above_the_first_lane_gives_way(two_lanes):
+    assert two_lanes.request("gives way")[0] == {"gives way": False}
+    assert two_lanes.request("gives way", lane=1)[0] == {"gives way": True}
+
+
+def test_outside_a_child_there_is_nobody_to_give_way_to():
     checkpoint()
+    assert not gives_way()

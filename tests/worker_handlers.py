@@ -7,7 +7,7 @@ import sys
 import time
 
 from medcore.errors import MedcoreError, OutOfRangeError
-from medcore.workers import checkpoint
+from medcore.workers import checkpoint, gives_way
 
 
 class _OwnError(OutOfRangeError):
@@ -63,6 +63,7 @@ OPERATIONS = {
     "kill": lambda *_: os.kill(os.getpid(), signal.SIGKILL),
     "sleep": lambda payload, blobs: (time.sleep(payload["s"]), ({}, []))[1],
     "parts": lambda payload, blobs: (_work_in_parts(payload), []),
+    "gives way": lambda *_: ({"gives way": gives_way()}, []),
     "now": lambda payload, blobs: (time.sleep(payload["s"]), ({"now": time.monotonic()}, []))[1],
     "spin": lambda *_: [None for _ in iter(int, 1)],
     "memory": lambda payload, blobs: ({"n": len(bytearray(payload["n"]))}, []),

@@ -13,7 +13,6 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from medcore.errors import InputError
 from medcore.evaluation.validation import FloatArray, read_only
@@ -311,6 +310,8 @@ def _kolmogorov_smirnov(reference: FieldSummary, known: NDArray[np.generic]) -> 
     new = np.searchsorted(ordered, at, side="right") / ordered.size
     distance = float(np.max(np.abs(new - _share_at_or_below(reference, at))))
     root = math.sqrt(known.size * reference.n_known / (known.size + reference.n_known))
+    from scipy import special
+
     return distance, float(special.kolmogorov((root + 0.12 + 0.11 / root) * distance))
 
 
@@ -318,10 +319,14 @@ def _chi_squared(old: FloatArray, new: FloatArray) -> float:
     """P value of equal shares in two rows of counts; 1 when there is only one choice."""
     expected = np.outer((old.sum(), new.sum()), old + new) / (old.sum() + new.sum())
     distance = float(np.sum((np.vstack((old, new)) - expected) ** 2 / expected))
+    from scipy import special
+
     return float(special.chdtrc(old.size - 1, distance)) if old.size > 1 else 1.0
 
 
 def _psi_by_chance(n_bins: int, n: int, n_reference: int) -> float:
+    from scipy import special
+
     return float(special.chdtri(n_bins - 1, 0.05)) * (1.0 / n + 1.0 / n_reference) if n_bins > 1 else 0.0
 
 

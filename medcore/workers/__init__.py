@@ -18,7 +18,7 @@ finds a working child. Nothing but the standard library and medcore's errors is 
 from __future__ import annotations
 
 from medcore.workers.asking import Asker, asking, background, carry, find_asker, use_finder
-from medcore.workers.child import checkpoint, echo_factory
+from medcore.workers.child import checkpoint, echo_factory, gives_way
 from medcore.workers.fair_queue import Request
 from medcore.workers.wire import Answer, Handler, Limits, mask_values
 from medcore.workers.worker import Worker
@@ -36,6 +36,7 @@ __all__ = [
     "checkpoint",
     "echo_factory",
     "find_asker",
+    "gives_way",
     "mask_values",
     "use_finder",
 ]

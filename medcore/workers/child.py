@@ -19,7 +19,7 @@ from typing import NoReturn
 from medcore.errors import MedcoreError, MovedOnError
 from medcore.workers.wire import Answer, Handler, Wire, describe_error, pack
 
-__all__ = ["checkpoint", "echo_factory", "main"]
+__all__ = ["checkpoint", "echo_factory", "gives_way", "main"]
 
 _PR_SET_PDEATHSIG = 1
 _OOM_SCORE = "500"
@@ -70,6 +70,12 @@ def checkpoint() -> None:
     turn: _Turn | None = getattr(_here, "turn", None)
     if turn is not None:
         turn.pause()
+
+
+def gives_way() -> bool:
+    """Whether work in this thread shares a child with work that goes first: then its parts should be small."""
+    turn: _Turn | None = getattr(_here, "turn", None)
+    return turn is not None and turn.lane > 0
 
 
 _here = threading.local()

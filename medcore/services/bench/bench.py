@@ -25,6 +25,7 @@ GROUPS = {
     "models": "bench_models:measure_models",
     "journal": "bench_journal:measure_journal",
     "films": "bench_films:measure_films",
+    "sharing": "bench_sharing:measure_sharing",
     "page": "bench_browser:measure_pages",
     "compare page": "bench_browser:measure_cut_off",
     "xray page": "bench_film_pages:measure_film_pages",
@@ -41,8 +42,8 @@ def run_bench(
     Parameters
     ----------
     only : str, optional
-        Part of a group's name: ``imports``, ``batch``, ``scale``, ``models``, ``journal``, ``films``, ``page``,
-        ``compare page``, ``xray page``, ``memory``.
+        Part of a group's name: ``imports``, ``batch``, ``scale``, ``models``, ``journal``, ``films``, ``sharing``,
+        ``page``, ``compare page``, ``xray page``, ``memory``.
     report : callable, optional
         Told which group is being measured.
 
