@@ -67,19 +67,18 @@ def name_patient(patient: Patient) -> str:
     return known.get("name") or known.get("mrn") or patient.pseudonym
 
 
-def show(house: House) -> Patient | None:
-    """Draw the banner and return who is open, as the patient now is."""
+def show(house: House, *, linked: bool = True) -> Patient | None:
+    """Draw the banner and return who is open, as the patient now is; ``linked`` with a way to the page of patients."""
     patient = _refresh(house)
     with st.container(key="banner", horizontal=True, vertical_alignment="center"):
         st.html(_render(patient))
         message = st.session_state.pop(_MESSAGE_KEY, "")
         if message:
             st.html(f'<p class="mc-error" role="alert">{escape(message)}</p>')
+        if linked:
+            _link("Timeline" if patient is not None else "Open or make a patient")
         if patient is not None:
-            _link("Timeline")
             st.button("Close patient", key="patient_close", on_click=close, type="tertiary")
-        else:
-            _link("Open or make a patient")
     if patient is not None:
         _ask_forms()
     return patient
@@ -126,7 +125,7 @@ def _ask_forms() -> None:
         f"{find_condition(condition).title} ({len(draft.values)} values)" for condition, draft in before.items()
     )
     with st.container(key="banner_ask", horizontal=True, vertical_alignment="center"):
-        st.html(f'<p class="mc-ask">Typed before this patient was opened: {escape(names)}. Whose is it?</p>')
+        st.html(f'<p class="mc-ask">Typed before this patient was opened: {escape(names)}. Whose are they?</p>')
         st.button("This patient's", key="forms_take", on_click=state.take_over, args=(None,))
         st.button("Somebody else's", key="forms_leave", on_click=_leave_forms)
 

@@ -96,6 +96,7 @@ def _take_up(house: House, form: OpenForm) -> None:
     fields = form_fields(find_condition(form.condition))
     state.collect(form.condition, fields)
     draft = state.get_draft(form.condition)
+    draft.case = state.new_case()
     draft.units.update(form.content.units)
     draft.keep.update(form.content.keep)
     state.put_values(draft, fields, form.content.values)

@@ -18,7 +18,7 @@ from medcore.services.house import Condition, House
 from medcore.services.trust.cases import save_assessment, save_film
 from medcore.services.trust.fit import compare_film, compare_form
 from medcore.services.trust.patients import Patient
-from medcore.ui import banner, clock, drafting, timeline, wording
+from medcore.ui import banner, clock, drafting, state, timeline, wording
 
 __all__ = ["Kept", "form_key", "show_assessment", "show_film"]
 
@@ -61,6 +61,8 @@ def show_assessment(house: House, condition: Condition, reading: FormReading, as
 
     patient = banner.get_patient()
     doubts = compare_form(condition.id, reading, patient) if patient is not None else ()
+    if patient is not None and not patient.made_up and state.get_draft(condition.id).example:
+        doubts = ("These values are a made-up example.", *doubts)
     _show(f"risk {condition.id} {assessment.journal_id}", save, doubts=doubts)
 
 
@@ -101,7 +103,8 @@ def _show(what: str, save: Callable[[], Kept], *, doubts: tuple[str, ...], is_fi
             st.checkbox("with the image", key=_KEEP_IMAGE_KEY)
         sure = True
         if patient is not None and (is_film or doubts):
-            st.html("".join(f'<p class="mc-warn">{escape(text)}</p>' for text in doubts))
+            for text in doubts:
+                st.html(f'<p class="mc-warn">{escape(text)}</p>')
             name = wording.escape_markdown(banner.name_patient(patient))
             sure = st.checkbox(f"I checked: this is {name}", key=f"sure {slot}")
         st.button(_label(patient), key="save_result", on_click=_save, args=(slot, save), disabled=not sure)

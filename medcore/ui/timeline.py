@@ -76,7 +76,8 @@ def show(house: House, patient: Patient) -> None:
             "with its values, its model and, once known, its outcome.</p></section>"
         )
         return
-    st.html('<ol class="mc-course" aria-hidden="true">' + "".join(f"<li>{stage}</li>" for stage in Stage) + "</ol>")
+    stations = "".join(f"<span>{stage}</span>" for stage in Stage)
+    st.html(f'<div class="mc-course" aria-hidden="true">{stations}</div>')
     for entry in entries:
         _show_entry(house, patient, entry)
     if len(entries) == MOST_ENTRIES:
@@ -171,7 +172,10 @@ def _render_plan(entry: Entry) -> str:
 def _show_outcome(house: House, entry: Entry) -> None:
     """Draw how it came out, or ask."""
     number, known = entry.saved.id, entry.outcome.outcome if entry.outcome is not None else None
-    asked = "Did it come true?" if known is None else f"Came true: {'yes' if known else 'no'}. Correct it:"
+    outcome = escape(entry.outcome_words)
+    asked = (
+        f"Known by now: {outcome}?" if known is None else f"{outcome}: <b>{'yes' if known else 'no'}</b>. Correct it:"
+    )
     st.html(f'<p class="mc-quiet">{asked}</p>')
     for word, value in (("Yes", True), ("No", False)):
         if value is not known:
@@ -232,6 +236,7 @@ def _refill(entry: Entry) -> None:
     draft.pending.clear()
     draft.keep = dict(texts) if entry.p is not None else {}
     draft.paste = draft.example = None
+    draft.case = state.new_case()
     st.session_state[state.CONDITION_KEY] = condition.id
     st.session_state[_GO_KEY] = True
 

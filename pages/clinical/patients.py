@@ -8,4 +8,4 @@ theme.title("Patients")
 theme.dress("patients")
 house = guard.open_house("patients")
 with st.container(key="patients_page"):
-    patients.show(house, banner.show(house))
+    patients.show(house, banner.show(house, linked=False))

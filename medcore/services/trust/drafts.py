@@ -155,9 +155,9 @@ class DraftKeeper:
             if self._timer is not None:
                 self._timer.cancel()
             self._timer = None
-            waiting, self._waiting = list(self._waiting.values()), {}
-            for write in waiting:
-                self._try(write)
+            waiting, self._waiting = list(self._waiting.items()), {}
+            for form, write in waiting:
+                self._try(form, write)
 
     def _restart(self) -> None:
         if self._timer is not None:
@@ -166,12 +166,13 @@ class DraftKeeper:
         self._timer.daemon = True
         self._timer.start()
 
-    def _try(self, write: Callable[[], None]) -> None:
+    def _try(self, form: tuple[str, str | None], write: Callable[[], None]) -> None:
         try:
             write()
             self.problem = ""
         except MedcoreError as error:
             self.problem = error.message
+            self._kept.pop(form, None)  # tried again when the page runs next
             _log.warning("a draft could not be kept: %s", error.code)
 
     def _write(self, journal: Journal, form: tuple[str, str | None], content: FormContent, by: Who) -> None:

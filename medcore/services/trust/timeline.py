@@ -88,8 +88,8 @@ class Entry:
     ----------
     saved : SavedAssessment
         What was stored; ``readable`` is False after an erasure.
-    title : str
-        The clinical question.
+    title, outcome_words : str
+        The clinical question, and what its outcome is called.
     inputs : mapping of Stage to tuple of CaseInput
         What was known, by station; blanks are left out.
     p, lo, hi : float or None
@@ -106,6 +106,7 @@ class Entry:
 
     saved: SavedAssessment
     title: str
+    outcome_words: str
     is_film: bool
     inputs: Mapping[Stage, tuple[CaseInput, ...]] = field(repr=False)
     p: float | None
@@ -218,11 +219,21 @@ def find_stage(item: Field) -> Stage:
 
 def _describe(house: House, saved: SavedAssessment, image: SavedImage | None) -> Entry:
     is_film = kind_of(saved.condition) == "image"
-    title = (find_film_condition if is_film else find_condition)(saved.condition).title
+    condition = find_film_condition(saved.condition) if is_film else find_condition(saved.condition)
+    title, words = condition.title, condition.outcome_short
     model, note = _describe_model(house, saved)
     if not saved.readable:
         return Entry(
-            saved=saved, title=title, is_film=is_film, inputs={}, p=None, lo=None, hi=None, model=model, note=note
+            saved=saved,
+            title=title,
+            outcome_words=words,
+            is_film=is_film,
+            inputs={},
+            p=None,
+            lo=None,
+            hi=None,
+            model=model,
+            note=note,
         )
     p, lo, hi = _find_risk(saved, is_film)
     verdicts = house.journal.verdicts.list(assessment_id=saved.id)
@@ -230,6 +241,7 @@ def _describe(house: House, saved: SavedAssessment, image: SavedImage | None) ->
     return Entry(
         saved=saved,
         title=title,
+        outcome_words=words,
         is_film=is_film,
         inputs={} if is_film else _sort_inputs(saved),
         p=p,
