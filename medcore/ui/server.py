@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 from streamlit.runtime.pages_manager import PagesManager
 
 from medcore.access.http import MEGABYTE, RequestGuard, RequestLimits, SecurityHeaders
-from medcore.ui import entrance, logs, runtime
+from medcore.ui import entrance, logs, runtime, upkeep
 
 __all__ = ["MIDDLEWARE", "ROUTES", "add_headers", "build_csp", "guard_requests", "lifespan"]
 
@@ -119,7 +119,12 @@ async def _start_helpers_soon() -> None:
     await asyncio.to_thread(runtime.start_journal)
     await asyncio.sleep(READER_START_DELAY_S)
     await asyncio.to_thread(runtime.start_reader)
+    await upkeep.keep_retention()
 
 
-ROUTES = [Route("/healthz", answer_health, methods=["GET"]), *entrance.ROUTES]
+ROUTES = [
+    Route("/healthz", answer_health, methods=["GET"]),
+    Route("/readyz", upkeep.answer_ready, methods=["GET"]),
+    *entrance.ROUTES,
+]
 MIDDLEWARE = [Middleware(add_headers), Middleware(guard_requests), Middleware(entrance.Gate)]

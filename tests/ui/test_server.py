@@ -59,7 +59,7 @@ def make_app():
 
 
 def test_every_answer_carries_the_security_headers(house):
-    for path in ("/", "/healthz", "/nowhere"):
+    for path in ("/", "/healthz", "/readyz", "/nowhere"):
         _, headers, _ = ask(make_app(), path)
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"

@@ -327,6 +327,18 @@ class Worklist:
                     self._cases[case_id] = replace(self._cases[case_id], seen=True)
         return finding
 
+    def withdraw(self) -> None:
+        """Take back the scores of models that were switched off or recalled since.
+
+        Raises
+        ------
+        StorageError
+            The journal cannot be read.
+        """
+        for case in self.cases:
+            if case.scored and reading.withdraw(self.desk, case) is not case:
+                self._replace(case.id, lambda case: reading.withdraw(self.desk, case))
+
     def see(self, case_id: str, method: str = "") -> FilmCase:
         """Compute a map of a read film, the chosen one by default; see :func:`medcore.services.films.reading.see`."""
         wanted = method or self.map_method

@@ -33,6 +33,8 @@ __all__ = [
     "hand_over",
     "list_validations",
     "make_activation",
+    "parse_count",
+    "parse_figure",
     "read_state",
     "sign",
     "sign_on_trust",
@@ -257,6 +259,37 @@ def check_reason(reason: str) -> str:
     if not _FEWEST_REASON <= len(text) <= MOST_TEXT:
         raise InputError(f"Say why in {_FEWEST_REASON} to {MOST_TEXT} characters.", field="reason")
     return text
+
+
+def parse_count(text: str, name: str) -> int:
+    """Return a typed whole number, ``1,200`` included.
+
+    Raises
+    ------
+    InputError
+        It is none.
+    """
+    plain = text.replace(",", "").replace(" ", "")
+    if not plain.isascii() or not plain.isdigit():
+        raise InputError(f"{name}: type a whole number.", field="validation")
+    return int(plain)
+
+
+def parse_figure(text: str, name: str) -> float:
+    """Return a typed number.
+
+    Raises
+    ------
+    InputError
+        It is none, or not finite.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{name}: type a number such as 0.81.", field="validation")
+    return value
 
 
 def add_act(house: House, before: Any, act: str, reason: str) -> list[dict[str, str]]:

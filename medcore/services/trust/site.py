@@ -10,17 +10,23 @@ from typing import Any
 
 from medcore.access import Action, Resource, who_is
 from medcore.conditions.catalog import find_condition, find_film_condition, list_conditions, list_film_conditions
-from medcore.errors import InputError, UnknownNameError
+from medcore.errors import AccessDeniedError, InputError, UnknownNameError
 from medcore.journal import SiteSetting
 from medcore.journal.pen import READ_ONLY
 from medcore.services.house import House
 
 __all__ = [
+    "PREVALENCE",
+    "READ_FIRST",
+    "READ_ONLY",
+    "SITE_NAME",
+    "SiteSetting",
     "change",
     "find_prevalence",
     "is_read_first",
     "is_read_only",
     "list_questions",
+    "may_manage",
     "read_setting",
     "set_prevalence",
     "set_read_first",
@@ -58,6 +64,15 @@ def change(house: House, name: str, value: Any, *, version: int, **parts: str) -
     """
     actor = house.allow(Action.MANAGE, Resource.SITE)
     return house.journal.site.put(name, value, version=version, by=who_is(actor), **parts)
+
+
+def may_manage(house: House) -> bool:
+    """Return whether whoever acts may change the site's settings."""
+    try:
+        house.allow(Action.MANAGE, Resource.SITE)
+    except AccessDeniedError:
+        return False
+    return True
 
 
 def site_name(house: House) -> str:

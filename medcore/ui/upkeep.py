@@ -1,0 +1,61 @@
+"""What the server does without a visitor: saying whether it is ready, and the site's daily retention run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from medcore.errors import MedcoreError
+from medcore.services.trust.readiness import Readiness, check_readiness
+from medcore.services.trust.retention import run_rule
+from medcore.ui import runtime
+
+__all__ = ["DAY_S", "answer_ready", "keep_retention", "run_retention"]
+
+DAY_S = 86_400.0
+_FRESH_S = 2.0
+"""An answer about readiness serves this long, so that asking often costs the journal nothing."""
+
+_log = logging.getLogger(__name__)
+_lock = threading.Lock()
+_last: tuple[float, Readiness] | None = None
+
+
+async def answer_ready(_request: Request) -> JSONResponse:
+    """Say whether models, journal and disk let this server work: 200, or 503 with the part that does not."""
+    try:
+        found = await asyncio.to_thread(_look)
+    except MedcoreError as error:
+        return JSONResponse({"status": "not_ready", "reason": error.code}, status_code=503)
+    parts = {"models": found.models, "journal": found.journal, "disk": found.disk}
+    status = "ready" if found.ready else "not_ready"
+    return JSONResponse({"status": status, **parts}, status_code=200 if found.ready else 503)
+
+
+async def keep_retention() -> None:
+    """Apply the site's retention rule now and then once a day, until cancelled."""
+    while True:
+        await asyncio.to_thread(run_retention)
+        await asyncio.sleep(DAY_S)
+
+
+def run_retention() -> int:
+    """Apply the site's retention rule; a failure is logged by its kind and tried again the next day."""
+    try:
+        return run_rule(runtime.open_house())
+    except MedcoreError as error:
+        _log.error("the retention run failed: %s", error.code)
+        return 0
+
+
+def _look() -> Readiness:
+    global _last
+    with _lock:
+        if _last is None or time.monotonic() - _last[0] > _FRESH_S:
+            _last = time.monotonic(), check_readiness(runtime.open_house())
+        return _last[1]
