@@ -41,7 +41,7 @@ environment of its own:
 
 ```
 python3 -m venv /tmp/sbom && /tmp/sbom/bin/pip install cyclonedx-bom==7.5.0
-/tmp/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --short-PURLs --output-reproducible \\
+/tmp/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --no-validate --short-PURLs --output-reproducible \\
     --output-format JSON --output-file sbom.cdx.json .venv/bin/python
 ```
 
