@@ -36,7 +36,7 @@ Written by `python tests/licences.py > docs/licences.md` from the metadata of wh
 `tests/test_licences.py` fails if a package has a licence that forbids the use, or one that is not known.
 Packages with LGPL or MPL licences are used unchanged, as separate files.
 
-A bill of materials (CycloneDX, JSON) with versions and hashes is made by the tool cyclonedx-bom, kept in an
+A bill of materials (CycloneDX, JSON) with versions is made by the tool cyclonedx-bom, kept in an
 environment of its own:
 
 ```
