@@ -17,7 +17,7 @@ import traceback
 import warnings
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from streamlit import config
 
@@ -100,7 +100,15 @@ def _is_constant(text: str, record: logging.LogRecord) -> bool:
     return bool(text) and text in source
 
 
-def _log_warning(_message: Warning | str, category: type[Warning], filename: str, lineno: int, *_rest: object) -> None:
+def _log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Say which kind of warning came from where; the signature is that of ``warnings.showwarning``."""
     _log.warning("%s from %s", category.__name__, _shorten(filename))
 
 
