@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 from actors import TESTER
 
@@ -50,6 +51,8 @@ def make_facts(condition_id, suffix="logistic", default=True):
 
 class FakeCatalog:
     """A shelf with two models for every condition; ``problems`` and ``studied`` can be set."""
+
+    models_dir = Path("no-such-folder")
 
     def __init__(self, problems=None, studied=None, empty=False):
         self.problems = dict(problems or {})
