@@ -22,6 +22,9 @@ class Catalog(fake_models.FakeCatalog):
     def default(self, condition):
         return fake_films.FACTS if condition == "pneumonia" else super().default(condition)
 
+    def find(self, model_id):
+        return fake_films.FACTS if model_id == fake_films.FACTS.model_id else super().find(model_id)
+
 
 class Gateway(fake_films.FakeFilmGateway, fake_models.FakeGateway):
     """Answers questions about films and about values."""

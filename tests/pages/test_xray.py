@@ -27,6 +27,9 @@ class Catalog(fake_models.FakeCatalog):
     def default(self, condition):
         return fake_films.FACTS if self.films and condition == "pneumonia" else super().default(condition)
 
+    def find(self, model_id):
+        return fake_films.FACTS if self.films and model_id == fake_films.FACTS.model_id else super().find(model_id)
+
 
 class Gateway(fake_films.FakeFilmGateway):
     """Scores films."""
@@ -205,6 +208,49 @@ class TestVerdict:
         test.text_input(key=f"reason_{case.id}").set_value("rotated <b>film</b>").run()
         assert list_of(test).cases[0].verdict.reason == "rotated <b>film</b>"
         assert "Reason: rotated &lt;b&gt;film&lt;/b&gt;" in read(test)
+
+    def test_it_is_stored_with_the_own_reading_and_the_times(self, xray):
+        test = xray(fake_films.make_file(1))
+        press(test, "1 normal")
+        test.run()
+        press(test, "A agree")
+        test.run()
+        (kept,) = runtime.open_house().journal.verdicts.list(condition="pneumonia")
+        verdict = kept.verdict
+        assert (verdict.opinion, verdict.response, verdict.revised) == ("no", "accepted", False)
+        assert verdict.opened_at <= verdict.committed_at <= verdict.revealed_at <= verdict.responded_at
+        case = list_of(test).cases[0]
+        press(test, "O override")
+        test.text_input(key=f"reason_{case.id}").set_value("rotated").run()
+        test.run()
+        first, second = runtime.open_house().journal.verdicts.list(condition="pneumonia")
+        assert (first, second.verdict.response) == (kept, "overridden")
+
+    def test_a_changed_reading_keeps_the_first_one(self, xray):
+        test = xray(fake_films.make_file(1))
+        press(test, "1 normal")
+        press(test, "Change")
+        press(test, "2 pneumonia")
+        press(test, "A agree")
+        (kept,) = runtime.open_house().journal.verdicts.list(condition="pneumonia")
+        assert (kept.verdict.opinion, kept.verdict.revised) == ("no", True)
+
+    def test_a_verdict_that_cannot_be_stored_is_said_and_tried_again(self, xray, read, monkeypatch):
+        from medcore.errors import StorageError
+        from medcore.services.trust import opinions
+
+        def refuse(*_, **__):
+            raise StorageError("the disk is full")
+
+        test = xray(fake_films.make_file(1))
+        press(test, "2 pneumonia")
+        with monkeypatch.context() as broken:
+            broken.setattr(opinions, "keep_film_verdict", refuse)
+            press(test, "A agree")
+        assert "Verdict not stored: The disk is full." in read(test)
+        test.run()
+        assert "not stored" not in read(test)
+        assert len(runtime.open_house().journal.verdicts.list()) == 1
 
     def test_a_changed_reading_is_marked(self, xray, read):
         test = xray(fake_films.make_file(1))

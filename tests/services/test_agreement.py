@@ -60,7 +60,7 @@ def test_figures_by_hand(house):
 def test_small_numbers_are_withheld_with_the_reason(house):
     fill_three_readers(house.journal, [{"before": "yes", "called": True}] * 12)
     found = by_name(build(house))
-    for name in ("Changes of mind: Model right", "Overrides by reason: Another reason"):
+    for name in ("Changes of mind: Model right", "Overrides by reason, of all readings: Another reason"):
         assert found[name].value is None
         assert "fewer than 10" in found[name].withheld
     assert "not defined" in found["Agreement: The same beyond chance (kappa)"].withheld

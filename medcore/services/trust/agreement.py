@@ -257,7 +257,7 @@ def _kappa(part: str, decided: Sequence[_Reading]) -> Measure:
 
 
 def _count_reasons(overridden: Sequence[_Reading], n: int) -> Iterable[Measure]:
-    part = "Overrides by reason"
+    part = "Overrides by reason, of all readings"
     counts = Counter(item.code for item in overridden)
     for code, name in REASONS.items():
         if counts[code] < LEAST_READINGS:
