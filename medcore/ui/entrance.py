@@ -7,7 +7,6 @@ visitors with a session. What the websocket then gives is decided by the guard o
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
@@ -19,13 +18,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from medcore.access.http import COOKIE_NAME, build_cookie, build_end_of_cookie
 from medcore.errors import BusyError, LockedOutError, MedcoreError, SignInError
-from medcore.ui import runtime
+from medcore.ui import provider, runtime
+from medcore.ui.addresses import NOT_PAGES, clean_back, is_tls
 from medcore.ui.sign_in_page import render_moving_on, render_sign_in
 
 if TYPE_CHECKING:
     from medcore.services.house import House
 
-__all__ = ["ROUTES", "Gate", "clean_back"]
+__all__ = ["ROUTES", "Gate"]
 
 _T = TypeVar("_T")
 _OPEN = ("/static/", "/component/", "/_stcore/bidi-components/", "/auth/")
@@ -34,6 +34,8 @@ _OPEN_EXACTLY = frozenset(
         "/healthz",
         "/readyz",
         "/sign-in",
+        provider.START,
+        provider.ENTER,
         "/sign-out",
         "/oauth2callback",
         "/favicon.png",
@@ -42,11 +44,7 @@ _OPEN_EXACTLY = frozenset(
     }
 )
 _STATES = ("/_stcore/health", "/_stcore/host-config")
-_NOT_PAGES = ("/_stcore/", "/media/", "/app/")
-_NOT_BACK = ("/sign-in", "/sign-out", "/oauth2callback", "/auth/", "/static/", "/component/", *_NOT_PAGES)
 _MOST_BODY_BYTES = 8 * 1024
-_LONGEST_BACK = 500
-_PLAIN = re.compile(r"[!-\[\]-~]+")  # visible ASCII but the backslash, which browsers take for a slash
 _OWN_ACCOUNT = "/account"
 
 
@@ -77,28 +75,10 @@ class Gate:
             return
         if let_in:
             await self._app(scope, receive, send)
-        elif request.method in ("GET", "HEAD") and not request.url.path.startswith(_NOT_PAGES):
+        elif request.method in ("GET", "HEAD") and not request.url.path.startswith(NOT_PAGES):
             await _lead_to_sign_in(request)(scope, receive, send)
         else:
             await PlainTextResponse("Sign in first.", status_code=403)(scope, receive, send)
-
-
-def clean_back(text: str | None) -> str:
-    """Return an address of a page of this site to come back to; anything else is the first page.
-
-    Examples
-    --------
-    >>> clean_back("/models?condition=diabetes"), clean_back("//evil.example/x"), clean_back("https://evil.example")
-    ('/models?condition=diabetes', '/', '/')
-    """
-    if not text or len(text) > _LONGEST_BACK or not _PLAIN.fullmatch(text):
-        return "/"
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return "/"
-    local = text.startswith("/") and not text.startswith("//") and not parts.scheme and not parts.netloc
-    return text if local and not parts.path.startswith(_NOT_BACK) else "/"
 
 
 async def show_sign_in(request: Request) -> Response:
@@ -117,9 +97,9 @@ async def show_sign_in(request: Request) -> Response:
     note = "Your session is over. Sign in again; drafts are kept." if token else ""
     if empty:
         note = "There is no account yet. On the server: medcore accounts first"
-    answer = _as_page(render_sign_in(back=back, note=note))
+    answer = _as_page(render_sign_in(back=back, note=note, provider=_find_provider(back)))
     if token:
-        answer.headers.append("Set-Cookie", build_end_of_cookie(tls=_is_tls(request)))
+        answer.headers.append("Set-Cookie", build_end_of_cookie(tls=is_tls(request)))
     return answer
 
 
@@ -137,10 +117,10 @@ async def take_sign_in(request: Request) -> Response:
             lambda house: _sign_in(house, name, form.get("password", ""), address, _read_token(request))
         )
     except MedcoreError as error:
-        page = render_sign_in(back=back, name=name[:64], message=error.message)
+        page = render_sign_in(back=back, name=name[:64], message=error.message, provider=_find_provider(back))
         return _as_page(page, status=_status_of(error), wait_s=_wait_of(error))
     answer = RedirectResponse(_OWN_ACCOUNT if must_change_password else back, status_code=303)
-    answer.headers.append("Set-Cookie", build_cookie(token, tls=_is_tls(request)))
+    answer.headers.append("Set-Cookie", build_cookie(token, tls=is_tls(request)))
     answer.headers["Cache-Control"] = "no-store"
     return answer
 
@@ -155,7 +135,7 @@ async def take_sign_out(request: Request) -> Response:
     except MedcoreError as error:
         return _refuse(error)
     answer = RedirectResponse("/sign-in", status_code=303)
-    answer.headers.append("Set-Cookie", build_end_of_cookie(tls=_is_tls(request)))
+    answer.headers.append("Set-Cookie", build_end_of_cookie(tls=is_tls(request)))
     return answer
 
 
@@ -169,6 +149,7 @@ ROUTES = [
     Route("/sign-in", take_sign_in, methods=["POST"]),
     Route("/sign-out", show_way_in, methods=["GET"]),
     Route("/sign-out", take_sign_out, methods=["POST"]),
+    *provider.ROUTES,
 ]
 
 
@@ -211,7 +192,13 @@ def _is_open(path: str) -> bool:
     return path.startswith(_OPEN) and ".." not in path
 
 
+def _find_provider(back: str) -> str:
+    return f"{provider.START}?next={quote(back, safe='')}" if provider.is_configured() else ""
+
+
 def _lead_to_sign_in(request: Request) -> Response:
+    if provider.has_word(request):
+        return RedirectResponse(provider.ENTER, status_code=303)
     asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     back = clean_back(quote(asked, safe="/?&=%+,.:;~-_"))
     answer = RedirectResponse("/sign-in" if back == "/" else f"/sign-in?next={quote(back, safe='')}", status_code=303)
@@ -221,11 +208,6 @@ def _lead_to_sign_in(request: Request) -> Response:
 
 def _read_token(request: Request) -> str:
     return request.cookies.get(COOKIE_NAME, "")
-
-
-def _is_tls(request: Request) -> bool:
-    """Say whether the browser sees TLS: here, or at a proxy that the server was told to believe (deployment.md)."""
-    return request.url.scheme == "https"
 
 
 def _is_from_here(request: Request) -> bool:

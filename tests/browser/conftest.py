@@ -22,9 +22,9 @@ def free_port():
 
 
 @contextlib.contextmanager
-def run_server(script, folder, **environ):
+def run_server(script, folder, *, port=None, **environ):
     """Run ``script`` under ``streamlit run`` and yield its address; its output is in ``folder/log``."""
-    port = free_port()
+    port = port or free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}"]
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(
@@ -66,6 +66,12 @@ def browser(chromium):
         running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         yield running
         running.close()
+
+
+@pytest.fixture(scope="session")
+def serve():
+    """Return ``run_server``, for servers of one test file, and ``free_port``."""
+    return run_server, free_port
 
 
 @pytest.fixture(scope="session")

@@ -173,6 +173,8 @@ def test_headers_and_health(browser, fake_server):
 def test_the_question_in_the_address_is_kept_on_the_page_opened_next(open_page, fake_server, first, then):
     page = open_page(f"{fake_server}/{first}?condition=heart_disease")
     page.wait_for_selector(".st-key-condition")
+    if then == "Compare":
+        page.get_by_role("button", name="Analysis").click()
     page.get_by_role("link", name=then, exact=True).first.click()
     page.wait_for_url(re.compile(f"/{'' if then == 'Risk' else then.lower()}\\?"))
     page.wait_for_timeout(1500)

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from medcore.access import open_access
 from medcore.access.demo import make_demo_actor
 from medcore.errors import StorageError
-from medcore.ui import entrance, runtime, server
+from medcore.ui import addresses, entrance, runtime, server
 
 HOST = "medcore.example:8501"
 FORM = "application/x-www-form-urlencoded"
@@ -330,12 +330,12 @@ def test_nobody_gets_in_while_sessions_cannot_be_looked_up(site, monkeypatch):
 
 @pytest.mark.parametrize("text", BAD_BACKS)
 def test_only_a_page_of_this_site_is_gone_back_to(text):
-    assert entrance.clean_back(text) == "/"
+    assert addresses.clean_back(text) == "/"
 
 
 @given(st.text(alphabet=st.sampled_from("/\\:@?#.%ev il\t\n\r0a[]"), max_size=20))
 def test_no_text_leads_to_another_site(text):
-    back = entrance.clean_back(text)
+    back = addresses.clean_back(text)
     assert back.startswith("/")
     assert not back.startswith(("//", "/\\"))
     assert back.isprintable()
