@@ -179,8 +179,8 @@ _RECIPES: Mapping[str, FilmRecipe] = {
         schedule=FilmSchedule(phases=((224, 5),), mix=0.0, balance=1.0, decay=0.99),
         augmentation=_GENTLE,
         pretrained=0,
-        others=(FilmTeaching(schedule=FilmSchedule(phases=((160, 3), (224, 4)), decay=0.99)),),
-        rehearsal=((128, 4),),
+        others=(FilmTeaching(schedule=FilmSchedule(phases=((160, 3), (224, 3)), decay=0.99)),),
+        rehearsal=((128, 3),),
     ),
 }
 
