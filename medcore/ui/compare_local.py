@@ -14,6 +14,7 @@ from medcore.results import MetricValue
 from medcore.services.compare import local_validation
 from medcore.services.compare.labelled import LabelledUpload
 from medcore.services.compare.local_validation import METHODS, RecalibratedCopy
+from medcore.services.trust.activation import hand_over
 from medcore.ui.compare_scene import Scene, choose_model
 from medcore.ui.panel import embed_drawings
 from medcore.ui.wording import as_sentence
@@ -22,6 +23,7 @@ __all__ = ["render_copies", "show_local"]
 
 _COPIES_KEY = "mc_recalibrated"
 _MESSAGE_KEY = "mc_exported"
+_HANDED_KEY = "mc_handed_over"
 _FIGURES = {
     "brier": ("Brier score", 4),
     "calibration_slope": ("Calibration slope", 2),
@@ -44,6 +46,7 @@ def show_local(scene: Scene, upload: LabelledUpload) -> None:
     usable = [copy for copy in copies if copy.line is not None]
     if usable:
         _show_export(scene, upload, model, usable)
+    _show_hand_over(scene, upload, model)
 
 
 def render_copies(original: Mapping[str, MetricValue], copies: Sequence[RecalibratedCopy]) -> str:
@@ -94,6 +97,31 @@ def _show_export(scene: Scene, upload: LabelledUpload, model: str, copies: Seque
     message = st.session_state.pop(_MESSAGE_KEY, "")
     if message:
         st.html(message)
+
+
+def _show_hand_over(scene: Scene, upload: LabelledUpload, model: str) -> None:
+    """Draw the way to the administrator, who signs these figures before readers get scores."""
+    with st.expander("Hand these figures over for signing"):
+        st.html(
+            '<p class="mc-text">Keeps the figures of the model as it is, the numbers of rows and outcomes and your '
+            "name, for an administrator to sign on the site's page. No row is kept.</p>"
+        )
+        sure = st.checkbox("Yes, these are our own patients, and nobody of them taught the model", key="hand_over_sure")
+        st.button("Hand over", key="hand_over", disabled=not sure, on_click=_hand_over, args=(scene, upload, model))
+    message = st.session_state.pop(_HANDED_KEY, "")
+    if message:
+        st.html(message)
+
+
+def _hand_over(scene: Scene, upload: LabelledUpload, model: str) -> None:
+    try:
+        hand_over(scene.house, upload, model)
+    except MedcoreError as error:
+        words = escape(as_sentence(error.message))
+        st.session_state[_HANDED_KEY] = f'<p class="mc-error" role="alert">{words}</p>'
+        return
+    st.session_state["hand_over_sure"] = False
+    st.session_state[_HANDED_KEY] = '<p class="mc-lead" role="status">Handed over to the administrator.</p>'
 
 
 def _export(scene: Scene, upload: LabelledUpload, model: str, method: str, reason: str) -> None:

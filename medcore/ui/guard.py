@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from html import escape
 from typing import NoReturn
 
 import streamlit as st
 
-from medcore.errors import MedcoreError, SessionError
+from medcore.errors import MedcoreError, SessionError, StorageError
 from medcore.results import ModelFacts
 from medcore.services.house import Condition, FilmCondition, House, Page, authorize_page
+from medcore.services.trust.site import is_read_only
 from medcore.ui import theme, visitor
 
 __all__ = ["find_film_model", "find_model", "open_house", "recheck", "stop_with"]
@@ -45,8 +47,19 @@ def open_house(page: str) -> House:
         stop_with("This page is not open to you", error.message)
     if actor.demo:
         theme.show_demo_notice()
+    _say_read_only(house)
     house.catalog.refresh()
     return house
+
+
+def _say_read_only(house: House) -> None:
+    """Say on every page that nothing is saved while it is so; a journal that cannot be read speaks for itself later."""
+    with contextlib.suppress(StorageError):
+        if is_read_only(house):
+            st.html(
+                '<p class="mc-warn" role="status">Maintenance: everything can be read, nothing is saved until it is '
+                "over. What you enter stays on the page.</p>"
+            )
 
 
 def recheck(house: House, page: str) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import fake_models
 import pytest
@@ -15,6 +16,7 @@ from medcore.ui import runtime
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTS = fake_models.make_facts("diabetes")
+BY = Who(actor="account:else")
 WHY = "The supplier found a coding error."
 
 
@@ -168,3 +170,15 @@ def test_maintenance(open_site, read):
     assert site.is_read_only(runtime.open_house())
     find(test.button, "End read-only mode").click().run()
     assert not site.is_read_only(runtime.open_house())
+
+
+def test_every_page_says_that_nothing_is_saved(open_site, read):
+    test = open_site("clinician", before=lambda house: house.journal.site.put("read_only", True, version=0, by=BY))
+    assert "Maintenance: everything can be read, nothing is saved" in read(test)
+
+
+def test_the_risk_page_says_who_can_put_a_model_to_use(open_site, read):
+    open_site("clinician")
+    house = replace(runtime.open_house(), access=SimpleNamespace())
+    facts = house.catalog.find(FACTS.model_id)
+    assert "An administrator has to sign" in activation.describe_problem(house, facts.sha256)

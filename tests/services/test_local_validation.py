@@ -5,17 +5,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from actors import act_as
 from fake_models import make_house
 from upload_tables import write_table
 
 from medcore.config import read_settings
-from medcore.errors import ArtifactError, InputError, StorageError
+from medcore.errors import AccessDeniedError, ArtifactError, InputError, StorageError
 from medcore.evaluation.recalibration import recalibrate
 from medcore.registry import Catalog
 from medcore.services.compare.analysis_child import AnalysisProcess
 from medcore.services.compare.labelled import score_upload
 from medcore.services.compare.local_validation import METHODS, export_recalibrated, recalibrate_upload
 from medcore.services.model_child import LocalGateway
+from medcore.services.trust import activation
 from medcore.services.verification import verify_all
 
 MODELS = ["diabetes-logistic", "diabetes-mlp"]
@@ -149,3 +151,24 @@ def test_nothing_is_kept_when_the_journal_cannot_be_written(house, upload, tmp_p
     with pytest.raises(StorageError):
         export_recalibrated(house, upload, MODELS[0], "intercept", reason="try")
     assert list((tmp_path / "data" / "bundles").iterdir()) == []
+
+
+def test_figures_are_handed_over_for_signing(house, upload):
+    """The analyst's figures, not typed again; an administrator signs them for exactly this bundle."""
+    analyst, boss = (replace(house, who=lambda role=role: act_as(role)) for role in ("analyst", "administrator"))
+    facts = house.catalog.find(MODELS[0])
+    with pytest.raises(AccessDeniedError):
+        activation.hand_over(boss, upload, MODELS[0])
+    with pytest.raises(InputError, match="was not scored"):
+        activation.hand_over(analyst, upload, "diabetes-other")
+    handed = activation.hand_over(analyst, upload, MODELS[0])
+    assert handed.n == len(upload.y)
+    assert handed.n_events == int(upload.y.sum())
+    assert handed.figures["auroc"][0] == pytest.approx(upload.comparison.board[MODELS[0]]["auroc"].value)
+    assert activation.list_validations(boss, facts.sha256) == (handed,)
+    assert activation.list_validations(boss, house.catalog.find(MODELS[1]).sha256) == ()
+    state = activation.sign(boss, facts, handed, version=0)
+    assert state.validation == handed
+    event = house.journal.events(2)[1]
+    assert (event.action, event.actor, event.sha256) == ("hand_over_validation", "account:test", facts.sha256)
+    assert house.journal.audit.verify().ok
