@@ -157,7 +157,7 @@ def keep_film(house: House, case: FilmCase, finding: Finding | None) -> None:
             finding=finding,
             opinion=film.opinion,
             revealed_at=film.revealed_at,
-            pseudonym=banner.get_pseudonym(),
+            pseudonym=saving.film_owner(case, finding),
             key=f"{saving.form_key()} {case.id}",
         )
     except MedcoreError as error:
@@ -279,7 +279,7 @@ def _respond(
             response=response,
             revealed_at=case.revealed_at,
             revised=revised,
-            pseudonym=banner.get_pseudonym(),
+            pseudonym=saving.form_owner(condition, reading, assessment),
             key=saving.form_key(),
         )
     except MedcoreError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from medcore.services.trust.fit import compare_film, compare_form
 from medcore.services.trust.patients import Patient
 from medcore.ui import banner, clock, drafting, state, timeline, wording
 
-__all__ = ["Kept", "form_key", "show_assessment", "show_film"]
+__all__ = ["Kept", "film_owner", "form_key", "form_owner", "show_assessment", "show_film"]
 
 _KEY = "mc_save_key"
 _SAVED_KEY = "mc_saved"
@@ -56,14 +57,11 @@ def show_assessment(house: House, condition: Condition, reading: FormReading, as
             pseudonym=pseudonym,
             key=form_key(),
         )
-        drafting.drop(house, condition.id)
+        with contextlib.suppress(MedcoreError):  # it is saved; the draft is offered once more
+            drafting.drop(house, condition.id)
         return _describe(saved.id, clock.write_time(saved.created_at, clock.local_zone()), saved.actor, pseudonym)
 
-    patient = banner.get_patient()
-    doubts = compare_form(condition.id, reading, patient) if patient is not None else ()
-    if patient is not None and not patient.made_up and state.get_draft(condition.id).example:
-        doubts = ("These values are a made-up example.", *doubts)
-    _show(f"risk {condition.id} {assessment.journal_id}", save, doubts=doubts)
+    _show(_name_form(assessment), save, doubts=_doubt_form(condition, reading))
 
 
 def show_film(house: House, worklist: Worklist, case: FilmCase, finding: Finding) -> None:
@@ -83,7 +81,48 @@ def show_film(house: House, worklist: Worklist, case: FilmCase, finding: Finding
 
     patient = banner.get_patient()
     doubts = compare_film(case.pixels, patient) if patient is not None else ()
-    _show(f"film {case.id} {case.turns} {finding.prevalence}", save, doubts=doubts, is_film=True)
+    _show(_name_film(case, finding), save, doubts=doubts, is_film=True)
+
+
+def form_owner(condition: Condition, reading: FormReading, assessment: Assessment) -> str | None:
+    """Return whose result this is, as far as it is sure: None without an open patient, or while there is a doubt."""
+    pseudonym = banner.get_pseudonym()
+    sure = not _doubt_form(condition, reading) or _is_sure(_name_form(assessment), pseudonym)
+    return pseudonym if sure else None
+
+
+def film_owner(case: FilmCase, finding: Finding) -> str | None:
+    """Return whose film this is, as far as it is sure: None until the reader ticked that it is the open patient's."""
+    pseudonym = banner.get_pseudonym()
+    return pseudonym if _is_sure(_name_film(case, finding), pseudonym) else None
+
+
+def _name_form(assessment: Assessment) -> str:
+    return f"risk {assessment.prediction.condition} {assessment.journal_id}"
+
+
+def _name_film(case: FilmCase, finding: Finding) -> str:
+    return f"film {case.id} {case.turns} {finding.prevalence}"
+
+
+def _doubt_form(condition: Condition, reading: FormReading) -> tuple[str, ...]:
+    """Say why this form may not be the open patient's."""
+    patient = banner.get_patient()
+    if patient is None:
+        return ()
+    doubts = compare_form(condition.id, reading, patient)
+    if not patient.made_up and state.get_draft(condition.id).example:
+        doubts = ("These values are a made-up example.", *doubts)
+    return doubts
+
+
+def _is_sure(what: str, pseudonym: str | None) -> bool:
+    slot = (what, pseudonym or "")
+    return bool(st.session_state.get(_name_tick(slot))) or slot in st.session_state.get(_SAVED_KEY, {})
+
+
+def _name_tick(slot: tuple[str, str]) -> str:
+    return f"sure {' '.join(slot)}"
 
 
 def _describe(number: str, at: str, actor: str, pseudonym: str | None) -> Kept:
@@ -95,10 +134,11 @@ def _show(what: str, save: Callable[[], Kept], *, doubts: tuple[str, ...], is_fi
     patient = banner.get_patient()
     slot = (what, patient.pseudonym if patient is not None else "")
     kept: Kept | None = st.session_state.get(_SAVED_KEY, {}).get(slot)
-    with st.container(key="saving", horizontal=True, vertical_alignment="center"):
-        if kept is not None:
+    if kept is not None:
+        with st.container(key="saved"):
             st.html(_say_saved(kept, patient))
-            return
+        return
+    with st.container(key="saving", horizontal=True, vertical_alignment="center"):
         if is_film:
             st.checkbox("with the image", key=_KEEP_IMAGE_KEY)
         sure = True
@@ -106,7 +146,7 @@ def _show(what: str, save: Callable[[], Kept], *, doubts: tuple[str, ...], is_fi
             for text in doubts:
                 st.html(f'<p class="mc-warn">{escape(text)}</p>')
             name = wording.escape_markdown(banner.name_patient(patient))
-            sure = st.checkbox(f"I checked: this is {name}", key=f"sure {slot}")
+            sure = st.checkbox(f"I checked: this is {name}", key=_name_tick(slot))
         st.button(_label(patient), key="save_result", on_click=_save, args=(slot, save), disabled=not sure)
         problem = st.session_state.get(_PROBLEM_KEY)
         if problem is not None and problem[0] == slot:

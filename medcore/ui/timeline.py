@@ -159,6 +159,9 @@ def _render_diagnosis(entry: Entry) -> str:
 
 def _render_plan(entry: Entry) -> str:
     lines = []
+    told = entry.result.get("reader", {}).get("verdict", "")
+    if told and not entry.verdicts:
+        lines.append(f"<p>Reader {escape(told)}</p>")
     for verdict in entry.verdicts:
         said = {"accepted": "accepted the result", "overridden": "overrode it"}.get(verdict.response, "")
         first = f"thought {verdict.opinion}" if verdict.opinion else ""
