@@ -6,6 +6,7 @@ that a role taken away counts at once.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from medcore.access.clock import Clock
 from medcore.access.records import Account, Session, Source, Store
 from medcore.access.roles import Action, Actor, Resource, authorize
 from medcore.access.trail import Trail
-from medcore.errors import AccessDeniedError, SessionExpiredError, SessionRevokedError
+from medcore.errors import AccessDeniedError, SessionExpiredError, SessionRevokedError, StorageError
 
 __all__ = ["SessionFacts", "SessionLimits", "Sessions"]
 
@@ -119,7 +120,8 @@ class Sessions:
         if not self._is_open(session, now_s):
             self._expire(session, account)
         if active and now_s - session.used_s >= self.limits.note_every_s:
-            self._store.use_session(session.id, now_s)
+            with contextlib.suppress(StorageError):  # reading goes on without a disk; the session then ends early
+                self._store.use_session(session.id, now_s)
         return Actor(
             name=account.actor_name,
             roles=account.roles,
