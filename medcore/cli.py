@@ -301,7 +301,7 @@ def bench(
     ] = None,
 ) -> None:
     """Measure speed, each figure beside its baseline from the same run and its target."""
-    from medcore.services.bench.history import append_history, compare_runs, read_last_run
+    from medcore.services.bench.history import append_history, compare_runs, describe_run, read_last_run
 
     if compare is not None:
         _print_changes(compare_runs(*map(read_last_run, compare)), as_json)
@@ -309,17 +309,26 @@ def bench(
     _quiet_tensorflow()
     from medcore.services.bench.bench import run_bench
 
-    rows = run_bench(only=only, report=_say)
-    if history is not None:
-        append_history(history, rows)
+    run = describe_run()
+
+    def keep(rows: Sequence[dict[str, Any]]) -> None:
+        if history is not None:
+            append_history(history, rows, run)
+        if not as_json:
+            _print_figures(rows)
+
+    rows = run_bench(only=only, report=_say, keep=keep)
     if as_json:
         _print_json(rows)
-        return
+
+
+def _print_figures(rows: Sequence[dict[str, Any]]) -> None:
+    """Print one line a figure: value, ratio to its baseline, target met or missed."""
     for row in rows:
         value = row["reason"] if row["value"] is None else f"{_show(row['value'])} {row['unit']}"
         beside = "" if row["ratio"] is None else f"  {_show(row['ratio'])} x {row['baseline_name']}"
         verdict = "" if row["met"] is None else f"  [{row['target']}: {'met' if row['met'] else 'MISSED'}]"
-        print(f"{row['name']:64} {value}{beside}{verdict}")
+        print(f"{row['name']:64} {value}{beside}{verdict}", flush=True)
 
 
 def _print_changes(rows: Sequence[dict[str, Any]], as_json: bool) -> None:

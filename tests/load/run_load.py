@@ -24,6 +24,7 @@ from medcore.services.bench.bench_memory import take_footprint
 from tests.load.session import Session, describe
 
 AGES = ("44", "51", "58", "63", "66", "69")
+RISK = 'class="mc-number'
 DROP = "drop_"
 
 
@@ -41,27 +42,27 @@ class Tally:
         return {"n": len(self.seconds), "errors": len(self.faults), **dict(zip(names, shares, strict=True))}
 
 
-async def be_doctor(address, think_s, end, tally, rng):
+async def be_doctor(address, think_s, seconds, tally, rng):
     """Fill in a made-up patient, then change the age again and again."""
     async with Session(address, query="condition=heart_disease") as page:
         await page.open()
         await page.choose("example", page.options["example"][0])
-        await page.wait_for("mc-number")
-        age = 0
+        await page.wait_for(RISK)
+        age, end = 0, time.monotonic() + seconds
         while time.monotonic() < end:
             await asyncio.sleep(think_s * rng.uniform(0.5, 1.5))
             age += 1
-            seconds = await page.type("age_years", AGES[age % len(AGES)])
-            if not any("mc-number" in text for text in page.texts):
+            taken_s = await page.type("age_years", AGES[age % len(AGES)])
+            if not any(RISK in text for text in page.texts):
                 raise MedcoreError("the answer holds no risk")
-            tally.seconds.append(seconds)
+            tally.seconds.append(taken_s)
 
 
-async def be_radiologist(address, think_s, end, tally, rng, n_films=1):
+async def be_radiologist(address, think_s, seconds, tally, rng, n_films=1):
     """Drop films, again and again."""
     async with Session(address, page="xray") as page:
         await page.open()
-        done = 0
+        done, end = 0, time.monotonic() + seconds
         while time.monotonic() < end:
             films = {f"film{done + i}.jpg": FILMS[(done + i) % len(FILMS)] for i in range(n_films)}
             done += n_films
@@ -73,9 +74,8 @@ FILMS = []
 
 
 async def run_sessions(address, n_doctors, n_radiologists, think_s, seconds, n_films=1):
-    """Let sessions work side by side; returns a tally for each kind."""
+    """Let sessions work side by side, each for ``seconds`` once its page is there; returns a tally for each kind."""
     tallies = {"doctor": Tally(), "radiologist": Tally()}
-    end = time.monotonic() + seconds
 
     async def guard(kind, work, delay):
         await asyncio.sleep(delay)
@@ -88,10 +88,10 @@ async def run_sessions(address, n_doctors, n_radiologists, think_s, seconds, n_f
     for i in range(n_doctors + n_radiologists):
         rng = random.Random(i)
         if i < n_doctors:
-            work = be_doctor(address, think_s, end, tallies["doctor"], rng)
+            work = be_doctor(address, think_s, seconds, tallies["doctor"], rng)
             jobs.append(guard("doctor", work, think_s * i / (n_doctors + n_radiologists)))
         else:
-            work = be_radiologist(address, think_s, end, tallies["radiologist"], rng, n_films)
+            work = be_radiologist(address, think_s, seconds, tallies["radiologist"], rng, n_films)
             jobs.append(guard("radiologist", work, think_s * i / (n_doctors + n_radiologists)))
     await asyncio.gather(*jobs)
     return tallies

@@ -142,10 +142,16 @@ class Session:
                     self.n_bytes += len(data)
                     message = ForwardMsg.FromString(data)
                     self._note(message)
-                    if message.WhichOneof("type") == kind:
+                    if message.WhichOneof("type") == kind and not self._is_early_end(message):
                         return message
         except TimeoutError as error:
             raise FailedRunError(f"no {kind} in {self.limit_s:g} s") from error
+
+    @staticmethod
+    def _is_early_end(message):
+        """Whether a run ended only to begin anew."""
+        early = ForwardMsg.ScriptFinishedStatus.FINISHED_EARLY_FOR_RERUN
+        return message.WhichOneof("type") == "script_finished" and message.script_finished == early
 
     def _note(self, message):
         kind = message.WhichOneof("type")

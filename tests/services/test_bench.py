@@ -15,7 +15,7 @@ from medcore.services.bench import bench, bench_imports
 from medcore.services.bench.bench import GROUPS, run_bench
 from medcore.services.bench.bench_memory import take_footprint
 from medcore.services.bench.figure import Figure, time_both, time_calls
-from medcore.services.bench.history import append_history, compare_runs, read_last_run
+from medcore.services.bench.history import append_history, compare_runs, describe_run, read_last_run
 
 
 def test_ratio_is_value_to_baseline():
@@ -85,7 +85,9 @@ def test_an_unknown_group_is_named():
 
 def test_rows_have_plain_types(monkeypatch):
     monkeypatch.setattr(bench_imports, "_time_process", lambda arguments, repeats=5: 0.1 * len(arguments))
-    rows = run_bench(only="imports")
+    kept = []
+    rows = run_bench(only="imports", keep=kept.extend)
+    assert kept == rows
     assert json.loads(json.dumps(rows)) == rows
     for row in rows:
         names = {"group", "name", "unit", "value", "baseline", "baseline_name", "ratio", "target", "met", "reason"}
@@ -106,11 +108,15 @@ def make_rows(value, baseline):
 
 def test_two_runs_are_compared_by_their_newest_rows(tmp_path):
     old, new = tmp_path / "old", tmp_path / "new"
-    append_history(old, make_rows(2.0, 1.0))
-    append_history(new, make_rows(3.0, 2.0))
+    append_history(old, make_rows(2.0, 1.0), describe_run())
+    append_history(new, make_rows(9.0, 9.0), describe_run())
+    run = describe_run()
+    append_history(new, make_rows(3.0, 2.0), run)
+    append_history(new, [{**make_rows(1.0, 1.0)[0], "name": "b"}], run)
     (change,) = compare_runs(read_last_run(old), read_last_run(new))
     assert (change["before"], change["after"], change["change"], change["relative_change"]) == (2.0, 3.0, 1.5, 0.75)
-    line = json.loads(new.read_text())
+    assert [row["name"] for row in read_last_run(new)] == ["a", "b"]
+    line = json.loads(new.read_text().splitlines()[-1])
     assert {"run", "version", "cores", "load"} <= set(line)
     done = CliRunner().invoke(cli.app, ["bench", "--compare", str(old), str(new)])
     assert done.exit_code == 0

@@ -35,7 +35,11 @@ GROUPS = {
 
 
 def run_bench(
-    *, only: str | None = None, report: Callable[[str], None] = lambda _: None, settings: Settings | None = None
+    *,
+    only: str | None = None,
+    report: Callable[[str], None] = lambda _: None,
+    keep: Callable[[list[dict[str, Any]]], None] = lambda _: None,
+    settings: Settings | None = None,
 ) -> list[dict[str, Any]]:
     """Measure everything (or the groups whose name holds ``only``) and return rows of plain types.
 
@@ -46,6 +50,8 @@ def run_bench(
         ``page``, ``compare page``, ``xray page``, ``memory``.
     report : callable, optional
         Told which group is being measured.
+    keep : callable, optional
+        Given the rows of each group as soon as they are there, so that a run broken off is not lost.
 
     Raises
     ------
@@ -59,7 +65,9 @@ def run_bench(
     rows: list[dict[str, Any]] = []
     for name in chosen:
         report(f"measuring {name} ...")
-        rows += [_write(name, figure) for figure in _guarded(name, settings)]
+        found = [_write(name, figure) for figure in _guarded(name, settings)]
+        keep(found)
+        rows += found
     return rows
 
 

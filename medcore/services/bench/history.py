@@ -13,24 +13,28 @@ from typing import Any
 from medcore import __version__
 from medcore.errors import InputError
 
-__all__ = ["append_history", "compare_runs", "read_last_run"]
+__all__ = ["append_history", "compare_runs", "describe_run", "read_last_run"]
 
 
-def append_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add the rows of one run to a file, each with the run's time, version, machine and load.
+def describe_run() -> dict[str, Any]:
+    """Return what names a run: when it began, which version, on what machine."""
+    return {
+        "run": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "version": __version__,
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+    }
+
+
+def append_history(path: Path, rows: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> None:
+    """Add rows of one run to a file, each with what :func:`describe_run` said and the machine's present load.
 
     Raises
     ------
     InputError
         The file cannot be written.
     """
-    run = {
-        "run": datetime.now(UTC).isoformat(timespec="seconds"),
-        "version": __version__,
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
-    }
+    run = {**run, "load": round(os.getloadavg()[0], 1)}
     try:
         with path.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps({**run, **row}, ensure_ascii=False) + "\n" for row in rows)
