@@ -44,7 +44,7 @@ def _show_steps(condition: FilmCondition) -> None:
     missing = escape(", ".join(condition.not_assessed))
     st.html(
         '<section class="mc-steps"><h2>How this page works</h2><ol><li>Drop chest films. They stay in memory and are '
-        "never stored.</li><li>Look at a film and say what you see: keys 1 to 4.</li><li>Then the model's answer "
+        "stored only where you save them.</li><li>Look at a film and say what you see: keys 1 to 4.</li><li>Then the model's answer "
         "opens: agree, or override it with a reason.</li><li>N goes to the next film; ? shows all keys.</li></ol>"
         f'<p class="mc-quiet">Not assessed: {missing}.</p></section>'
     )

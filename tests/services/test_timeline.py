@@ -20,6 +20,7 @@ from medcore.services.house import list_conditions
 from medcore.services.trust.cases import save_assessment, save_film
 from medcore.services.trust.fit import compare_film, compare_form
 from medcore.services.trust.patients import make_patient
+from medcore.services.trust.recall import recall_model
 from medcore.services.trust.timeline import (
     Stage,
     find_stage,
@@ -120,6 +121,11 @@ class TestTimeline:
         assert read_timeline(house, patient)[0].note == ""
         assert "replaced since, by version 2.0" in read_timeline(replace(house, catalog=Moved()), patient)[0].note
         assert "no longer installed" in read_timeline(replace(house, catalog=Gone()), patient)[0].note
+
+    def test_a_recalled_model_is_named_with_the_reason(self, house, patient):
+        save(house, patient)
+        recall_model(house, house.catalog.default("diabetes"), "drifts since the new analyser", version=0)
+        assert read_timeline(house, patient)[0].note.startswith("This model was recalled since: drifts since")
 
     def test_verdicts_and_outcome(self, house, patient):
         saved = save(house, patient)

@@ -23,6 +23,7 @@ from medcore.services.bedside.case_parts import describe_inputs
 from medcore.services.films.film_file import read_film
 from medcore.services.house import House
 from medcore.services.trust.fit import to_case_patient
+from medcore.services.trust.recall import find_recall
 from medcore.services.trust.saved_parts import restore_assessment, restore_reading
 
 __all__ = [
@@ -271,12 +272,15 @@ def _sort_inputs(saved: SavedAssessment) -> dict[Stage, tuple[CaseInput, ...]]:
 
 
 def _describe_model(house: House, saved: SavedAssessment) -> tuple[str, str]:
-    """Return which model answered, and what happened to it since."""
+    """Return which model answered, and what happened to it since; a recall comes first."""
     if not saved.model_id:
         return "no model", ""
     known: Mapping[str, Any] = saved.result
     title = known.get("model_title") or saved.model_id
     words = f"{title} {known.get('model_version') or ''}".strip() + f" ({saved.sha256[:6]})"
+    recall = find_recall(house, saved.sha256)
+    if recall is not None and recall.recalled:
+        return words, f"This model was recalled since: {recall.reason}"
     try:
         present = house.catalog.find(saved.model_id)
     except MedcoreError:
