@@ -88,6 +88,8 @@ def _write_table(house: House, condition_id: str, models: tuple[ModelFacts, ...]
         off = ' class="mc-off"' if words in ("off", "recalled") else ""
         place = "asked on the clinical pages" if facts.model_id == default else "for comparison"
         signed = say_who(state.actor, state.changed_at) if state.version else ""
+        if state.recalled:  # what counts now, not the signature of before
+            basis, signed = state.problem, ""
         rows.append(
             f"<tr><th scope='row'>{escape(facts.title)}<small>{escape(facts.model_id)}, "
             f"version {escape(facts.version)}, <code>{facts.sha256[:_SHA_CHARS]}</code></small></th><td>{place}</td>"
