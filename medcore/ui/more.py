@@ -18,8 +18,8 @@ from medcore.services.bedside import clinic
 from medcore.services.bedside.case_file import make_case_file
 from medcore.services.bedside.clinic import FormReading
 from medcore.services.house import Condition, House
-from medcore.services.trust.activation import make_activation
 from medcore.services.prevalence import restate_risk
+from medcore.services.trust.activation import make_activation
 from medcore.ui import case_file, panel, wording
 
 __all__ = ["OPEN_KEY", "STABILITY", "show"]
