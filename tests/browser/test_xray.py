@@ -190,7 +190,7 @@ def test_everything_fits_the_window(open_page, xray_server, dicom, width, height
     assert boxes["st-key-xray_list"]["width"] == 200
     assert boxes["st-key-xray_panel"]["width"] == 272
     assert boxes["viewer"]["width"] >= 750
-    assert boxes["viewer"]["height"] >= height - 120
+    assert boxes["viewer"]["height"] >= height - 156
     for box in boxes.values():
         assert box["y"] + box["height"] <= foot["y"] + 1
         assert box["x"] + box["width"] <= width
