@@ -16,12 +16,15 @@ __all__ = ["show"]
 
 _MESSAGE_KEY = "mc_accounts_message"
 _NUMBER_KEY = "mc_accounts_form"
+_CHOSEN_KEY = "chosen_account"
+_SEEN_KEY = "mc_accounts_seen"
 _PASSWORD_KEY = "mc_accounts_password"  # noqa: S105 - the name of a place
 
 
 def show(house: House) -> None:
     """Draw the page."""
     try:
+        _note_look(house)
         people = desk.list_people(house)
     except MedcoreError as error:
         st.html(f'<p class="mc-text">{escape(error.message)}</p>')
@@ -36,6 +39,15 @@ def show(house: House) -> None:
             if managing:
                 _show_new(house)
             _show_one(house, people, managing=managing)
+
+
+def _note_look(house: House) -> None:
+    """Record each opening of the page and each account that is looked at, not every click."""
+    opened = _CHOSEN_KEY not in st.session_state  # what the page asks is forgotten when it is left
+    chosen = st.session_state.get(_CHOSEN_KEY)
+    if opened or st.session_state.get(_SEEN_KEY) != chosen:
+        desk.note_look(house, chosen or "")
+        st.session_state[_SEEN_KEY] = chosen
 
 
 def _write_people(people: tuple[desk.Person, ...]) -> str:
@@ -87,7 +99,7 @@ def _create(house: House, number: int) -> None:
 def _show_one(house: House, people: tuple[desk.Person, ...], *, managing: bool) -> None:
     names = {person.facts.id: person.facts.name for person in people}
     chosen = st.selectbox(
-        "Look at one account", list(names), format_func=names.__getitem__, key="chosen_account", index=None,
+        "Look at one account", list(names), format_func=names.__getitem__, key=_CHOSEN_KEY, index=None,
         placeholder="Choose a name",
     )  # fmt: skip
     person = next((person for person in people if person.facts.id == chosen), None)

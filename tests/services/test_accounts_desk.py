@@ -50,8 +50,9 @@ def enter(site, *roles):
 @pytest.mark.parametrize("role", [Role.CLINICIAN, Role.RADIOLOGIST, Role.ANALYST])
 def test_readers_and_analysts_see_no_accounts(site, role):
     house = enter(site, role)
-    with pytest.raises(AccessDeniedError):
-        desk.list_people(house)
+    for look in (desk.list_people, desk.note_look):
+        with pytest.raises(AccessDeniedError):
+            look(house)
     assert not desk.may_manage(house)
 
 
@@ -69,6 +70,18 @@ def test_an_auditor_sees_accounts_and_sessions(site):
     house = enter(site, Role.AUDITOR)
     assert [(person.facts.name, person.n_sessions) for person in desk.list_people(house)] == [("ada", 1), ("bea", 0)]
     assert not desk.may_manage(house)
+
+
+def test_a_look_is_written_down_with_role_session_and_the_account_looked_at(site):
+    house = enter(site, Role.AUDITOR)
+    desk.note_look(house)
+    desk.note_look(house, "0123")
+    second, first = site.journal.events(2)
+    assert {(item.actor, item.role, item.action, item.outcome) for item in (first, second)} == {
+        ("account:ada", "auditor", "view_accounts", "shown")
+    }
+    assert (first.target, second.target) == ("", "account:0123")
+    assert first.session == house.actor.session_id
 
 
 def test_nobody_ends_the_session_of_somebody_else(site):

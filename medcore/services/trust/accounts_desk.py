@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from medcore.access import Access, Action, Resource, Role
+from medcore import __version__
+from medcore.access import Access, Action, Resource, Role, describe_actor
 from medcore.access.accounts import AccountFacts, OneTimePassword
 from medcore.access.roles import parse_role
 from medcore.access.sessions import SessionFacts
 from medcore.errors import AccessDeniedError, NewPasswordError
+from medcore.journal import Event
 from medcore.services.house import House
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "list_roles",
     "list_sessions",
     "may_manage",
+    "note_look",
     "read_own",
     "reset_password",
     "set_roles",
@@ -69,6 +72,31 @@ def may_manage(house: House) -> bool:
     except AccessDeniedError:
         return False
     return house.access is not None
+
+
+def note_look(house: House, account_id: str = "") -> None:
+    """Write that the visitor looks at the list of accounts, or at one of them; called before anything is shown.
+
+    Raises
+    ------
+    AccessDeniedError
+        Not for this role.
+    StorageError
+        The look could not be recorded: nothing may be shown.
+    """
+    actor = house.allow(Action.VIEW, Resource.ACCOUNTS)
+    _need_access(house)
+    target = f"account:{account_id}" if account_id else ""
+    house.journal.record(
+        Event(
+            **describe_actor(actor),
+            action="view_accounts",
+            outcome="shown",
+            target=target,
+            n_records=0,
+            app_version=__version__,
+        )
+    )
 
 
 def list_people(house: House) -> tuple[Person, ...]:
