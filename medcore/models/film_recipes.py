@@ -175,11 +175,9 @@ _RECIPES: Mapping[str, FilmRecipe] = {
     "cnn": FilmRecipe(plan=cnn_plan(), schedule=_CNN_SCHEDULE, augmentation=_GENTLE),
     "cnn_binarised": FilmRecipe(plan=cnn_plan(binarised=True), schedule=_CNN_SCHEDULE, augmentation=_GENTLE),
     "transfer": FilmRecipe(
-        plan=lite_plan(0, look="scaled"),
-        schedule=FilmSchedule(phases=((224, 5),), mix=0.0, balance=1.0, decay=0.99),
-        augmentation=_GENTLE,
+        plan=lite_plan(0),
+        schedule=FilmSchedule(phases=((128, 6), (160, 3), (224, 8))),
         pretrained=0,
-        others=(FilmTeaching(schedule=FilmSchedule(phases=((160, 3), (224, 3)), decay=0.99)),),
         rehearsal=((128, 3),),
     ),
 }
