@@ -10,6 +10,7 @@ import base64
 import contextlib
 import hashlib
 import re
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -102,6 +103,7 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
     server as one of an app that is nothing but its ``pages/`` folder, and answers "page not found".
     """
     logs.install()
+    _refuse_base_path()
     PagesManager.uses_pages_directory = False
     starting = asyncio.create_task(_start_helpers_soon())
     try:
@@ -113,13 +115,24 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
         await asyncio.to_thread(runtime.close)
 
 
+def _refuse_base_path() -> None:
+    """End a server that is told to live below a path: sign-in, cookie and gate are for whole host names."""
+    if str(streamlit.get_option("server.baseUrlPath") or "").strip("/"):
+        sys.stderr.write(
+            "medcore: server.baseUrlPath is set, and Medcore does not run below a path: its sign-in needs a host name "
+            "of its own. Remove the setting and give the proxy a name for Medcore (docs/deployment.md).\n"
+        )
+        sys.stderr.flush()
+        sys.exit(1)
+
+
 async def _start_helpers_soon() -> None:
     await asyncio.sleep(MODEL_START_DELAY_S)
     await asyncio.to_thread(runtime.start_models)
     await asyncio.to_thread(runtime.start_journal)
     await asyncio.sleep(READER_START_DELAY_S)
     await asyncio.to_thread(runtime.start_reader)
-    await upkeep.keep_retention()
+    await asyncio.gather(upkeep.keep_retention(), upkeep.make_demo_patients())
 
 
 ROUTES = [
