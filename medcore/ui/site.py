@@ -66,7 +66,8 @@ def _show_name(house: House) -> None:
         st.text_input("Name of this site", value=name, key="new_site_name", max_chars=80, autocomplete="off")
         version = kept.version if kept else 0
         st.button("Save", key="save_site_name", on_click=_save_name, args=(house, version))
-    st.html(_who(kept))
+    if kept is not None:
+        st.html(_who(kept))
 
 
 def _save_name(house: House, version: int) -> None:
