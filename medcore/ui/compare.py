@@ -195,6 +195,7 @@ def show_times(house: House, comparison: Comparison) -> None:
 
 @st.fragment(run_every=2)
 def _wait_for_times(house: House, comparison: Comparison) -> None:
+    guard.recheck(house, "compare", timer=True)
     if not timing.find_stopwatch().start(house, comparison.models):
         st.rerun()
 

@@ -11,7 +11,7 @@ from medcore.errors import MedcoreError
 from medcore.evaluation.compared import Comparison
 from medcore.services.compare.labelled import LabelledUpload
 from medcore.services.house import House
-from medcore.ui import theme
+from medcore.ui import guard, theme
 from medcore.ui.compare_differences import show_differences, show_folds
 from medcore.ui.compare_paper import show_methods, show_paper
 from medcore.ui.compare_patient import show_patient
@@ -54,6 +54,7 @@ def show_tabs(house: House, comparison: Comparison, *, cut_off: float, use: str,
     chosen : sequence of str
         All models that were chosen, for uploads; by default those compared.
     """
+    guard.recheck(house, "compare")
     theme.dress("compare_tabs")
     with st.container(key="compare_tabs"):
         if st.session_state.get(TAB_KEY) not in TABS:

@@ -165,7 +165,7 @@ def _show_work(house: House, study: Study) -> None:
             other.cancel()
         _offer(house, study)
         return
-    _watch(study)
+    _watch(house, study)
 
 
 def _offer(house: House, study: Study) -> None:
@@ -201,8 +201,9 @@ def _save(study: Study, found: Exploration, house: House) -> None:
 
 
 @st.fragment(run_every=_POLL_S)
-def _watch(study: Study) -> None:
+def _watch(house: House, study: Study) -> None:
     """Show how far the work is; the whole page is drawn again once it has ended."""
+    guard.recheck(house, "explore", timer=True)
     job = _find_job(study)
     if job is None or not job.running():
         st.rerun()

@@ -12,7 +12,8 @@ import streamlit as st
 from medcore.errors import StorageError
 from medcore.services.films.reading import FilmCase, Finding, Stage, make_sample
 from medcore.services.films.worklist import MAX_FILMS, Counts, Worklist
-from medcore.ui import film_panel, film_state, findings
+from medcore.services.house import House
+from medcore.ui import film_panel, film_state, findings, guard
 from medcore.ui import worklist as film_list
 from medcore.ui.viewer import ViewerFilm
 from medcore.ui.viewer import show as show_viewer
@@ -28,13 +29,13 @@ _USUAL_HEIGHT = 800
 _SAMPLE_NAME = "made-up sample"
 
 
-def show(worklist: Worklist) -> None:
+def show(house: House, worklist: Worklist) -> None:
     """Draw the whole page; a key or a click runs only this again."""
     with st.container(key="xray_page"):
-        _show_page(worklist)
+        _show_page(house, worklist)
 
 
-def _show_page(worklist: Worklist) -> None:
+def _show_page(house: House, worklist: Worklist) -> None:
     with contextlib.suppress(StorageError):  # without the journal nothing new is scored
         worklist.withdraw()
     current = film_state.find_current(worklist)
@@ -61,7 +62,7 @@ def _show_page(worklist: Worklist) -> None:
     st.html(f'<p class="mc-foot">{escape(worklist.desk.condition.foot_line)}</p>')
     mapping = current is not None and worklist.is_mapping(current.id)
     if worklist.counts.busy or mapping or worklist.version != drawn:
-        _watch(worklist, drawn)
+        _watch(house, worklist, drawn)
 
 
 def count_words(counts: Counts) -> str:
@@ -188,7 +189,8 @@ def _find_focus(case: FilmCase | None) -> str:
 
 
 @st.fragment(run_every=_POLL_S)
-def _watch(worklist: Worklist, drawn: int) -> None:
+def _watch(house: House, worklist: Worklist, drawn: int) -> None:
     """Look again every moment while films are being opened or scored, and draw anew when something has changed."""
+    guard.recheck(house, "xray", timer=True)
     if worklist.version != drawn:
         st.rerun()

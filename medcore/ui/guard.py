@@ -62,13 +62,21 @@ def _say_read_only(house: House) -> None:
             )
 
 
-def recheck(house: House, page: str) -> None:
-    """At the beginning of a part that runs again by itself: go on only if the page is still open to the visitor.
+def recheck(house: House, page: str, *, timer: bool = False) -> None:
+    """At the beginning of a part that runs without its page: go on only if the page is still open to the visitor.
 
     Otherwise the whole page runs again, and its guard says why.
+
+    Parameters
+    ----------
+    house : House
+    page : str
+        The page's address, a value of ``Page``.
+    timer : bool, optional
+        The part runs again by itself: that is no use of the session and does not keep it open.
     """
     try:
-        authorize_page(house.actor, Page(page))
+        authorize_page(visitor.look_again(house) if timer else house.actor, Page(page))
     except MedcoreError:
         st.rerun()
 

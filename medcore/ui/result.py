@@ -18,7 +18,7 @@ from medcore.services.bedside.clinic import FormReading
 from medcore.services.gateway import background
 from medcore.services.house import Condition, House
 from medcore.services.trust.activation import describe_problem, make_activation
-from medcore.ui import bridge, form, more, panel, read_first, runtime, saving, state, wording
+from medcore.ui import bridge, form, guard, more, panel, read_first, runtime, saving, state, wording
 from medcore.ui.panel import ResultView, Texts
 
 __all__ = ["show"]
@@ -89,6 +89,7 @@ def _show_message(html: str, condition: Condition, reading: FormReading | None =
 @st.fragment(run_every=_POLL_S)
 def _wait_for(house: House, failed: bool) -> None:
     """Look again every moment, and draw all anew when the models are ready, failed, or may yet come."""
+    guard.recheck(house, "risk", timer=True)
     if house.gateway.ready() or bool(runtime.explain_failure()) != failed:
         st.rerun()
     runtime.retry_models()
@@ -172,6 +173,7 @@ def _refine_later(house: House, condition: Condition, facts: ModelFacts, reading
 
     Not done for every edit: it holds the model process many times longer than the score itself.
     """
+    guard.recheck(house, "risk", timer=True)
     if st.session_state.get(_REFINE_KEY) != kept.key:
         st.session_state[_REFINE_KEY] = kept.key
         return

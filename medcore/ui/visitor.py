@@ -7,11 +7,12 @@ from urllib.parse import quote, urlencode, urlsplit
 import streamlit as st
 
 from medcore.access.http import COOKIE_NAME
+from medcore.errors import SessionRevokedError
 from medcore.services.house import House
 from medcore.services.trust import entrance
 from medcore.ui import runtime
 
-__all__ = ["ACCOUNT_KEY", "enter", "has_session", "read_token", "sign_in_address"]
+__all__ = ["ACCOUNT_KEY", "enter", "has_session", "look_again", "read_token", "sign_in_address"]
 
 ACCOUNT_KEY = "mc_account"
 
@@ -40,6 +41,22 @@ def enter() -> House:
         st.session_state.clear()
     st.session_state[ACCOUNT_KEY] = account_id
     return house
+
+
+def look_again(house: House) -> entrance.Actor:
+    """Return who the visitor is now, without keeping the session open by asking.
+
+    Raises
+    ------
+    SessionExpiredError, SessionRevokedError
+        Nobody is signed in any more, or somebody else is.
+    StorageError
+        It could not be looked up.
+    """
+    actor = entrance.look_up(house, read_token())
+    if st.session_state.get(ACCOUNT_KEY, actor.account_id) != actor.account_id:
+        raise SessionRevokedError("Somebody else has signed in here since. Reload the page.")
+    return actor
 
 
 def has_session() -> bool:

@@ -18,7 +18,7 @@ runtime.start_reader()
 def work() -> None:
     """List, viewer and panel: a key or a click reruns only these."""
     guard.recheck(house, "xray")
-    films.show(worklist)
+    films.show(house, worklist)
 
 
 work()

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from medcore.access import Actor, Role, allowed_pages, open_access
 from medcore.access.demo import make_demo_actor
 from medcore.access.roles import Page
-from medcore.errors import SessionRevokedError
+from medcore.errors import SessionExpiredError, SessionRevokedError, StorageError
 from medcore.services.house import Catalog
 from medcore.services.trust import entrance
 from medcore.ui import navigation, runtime, visitor
@@ -96,7 +96,7 @@ def test_a_page_opens_for_the_roles_of_the_table_only(visit, page):
         html, widgets = visit.open(page)
         if page in allowed_pages(Actor(name="x", roles={role})):
             assert DENIED not in html
-            assert "mc-door" not in html
+            assert 'class="mc-door"' not in html
         else:
             assert_only(html, widgets, DENIED, str(role))
             assert SIGN_IN not in html
@@ -113,7 +113,7 @@ def test_nobody_sees_anything_without_a_session(visit, page):
 @pytest.mark.parametrize("page", BUILT)
 def test_a_session_that_is_over_shows_the_way_in_and_nothing_else(visit, page):
     visit.enter_as(*Role)
-    assert "mc-door" not in visit.open(page)[0]
+    assert 'class="mc-door"' not in visit.open(page)[0]
     visit.site.clock.turn(15 * 60 + 1)
     assert_only(*visit.open(page), SIGN_IN, "Your session is over. Sign in again; drafts are kept.")
 
@@ -187,7 +187,7 @@ def test_the_top_bar_offers_nothing_to_nobody(visit):
     assert navigation._identify() == ((), "", frozenset())
     test = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60).run()
     assert not test.exception
-    assert "mc-door" in "\n".join(item.value for item in test.html)
+    assert 'class="mc-door"' in "\n".join(item.value for item in test.html)
 
 
 def test_another_account_in_the_same_tab_finds_nothing_of_the_first(with_models, visit):
@@ -202,6 +202,42 @@ def test_another_account_in_the_same_tab_finds_nothing_of_the_first(with_models,
     assert not test.exception
     assert "61" not in str(test.session_state["mc_drafts"]["diabetes"].values)
     assert not test.text_input(key="age_years").value
+
+
+def test_looking_at_the_accounts_is_an_event_and_shows_nothing_where_it_cannot_be_written(visit, monkeypatch):
+    facts = visit.enter_as("auditor")
+
+    def looks():
+        return [item.target for item in reversed(visit.house.journal.events(100)) if item.action == "view_accounts"]
+
+    test = AppTest.from_file(str(file_of(Page.ACCOUNTS)), default_timeout=60).run()
+    assert "ada" in "".join(item.value for item in test.html)
+    test.run()
+    assert looks() == [""]
+    test.selectbox(key="chosen_account").set_value(facts.id).run()
+    test.run()
+    assert looks() == ["", f"account:{facts.id}"]
+
+    def fail(_event):
+        raise StorageError("The journal takes nothing.")
+
+    monkeypatch.setattr(visit.house.journal, "record", fail)
+    html, widgets = visit.open(Page.ACCOUNTS)
+    assert "The journal takes nothing." in html
+    assert "mc-models" not in html
+    assert widgets == 0
+
+
+@pytest.mark.parametrize("minutes", [5, 14])
+def test_a_part_that_runs_by_itself_does_not_keep_a_session_open(visit, minutes):
+    visit.enter_as("clinician")
+    house = entrance.bind(visit.house, lambda: visit.token)
+    for _ in range(14 // minutes):
+        visit.site.clock.turn(minutes * 60)
+        assert entrance.look_up(house, visit.token).name == "account:ada"
+    visit.site.clock.turn(6 * 60)
+    with pytest.raises(SessionExpiredError):
+        entrance.look_up(house, visit.token)
 
 
 def test_what_is_left_of_a_page_never_acts_for_somebody_else(visit):
