@@ -205,11 +205,15 @@ class CasePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseReader:
-    """What the reader said: own reading before the model's answer, then whether they agree; notes are free text."""
+    """What the reader said: own reading, then whether they agree; notes are free text.
+
+    ``late`` marks an own reading that was first given beside the model's answer, not before it.
+    """
 
     actor: str = ""
     reading: str = ""
     revised: bool = False
+    late: bool = False
     note: str = ""
     verdict: str = ""
     reason: str = ""

@@ -155,6 +155,7 @@ def write_reader_lines(case: CaseFile) -> tuple[str, ...]:
     if reader is None:
         return ("No opinion is recorded.",)
     revised = " (changed after the model's answer was seen)" if reader.revised else ""
+    revised = " (first given beside the model's answer)" if reader.late else revised
     lines = [
         f"Own reading: {reader.reading}{revised}" if reader.reading else "",
         f"Note: {reader.note}" if reader.note else "",

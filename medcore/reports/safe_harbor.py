@@ -152,7 +152,7 @@ TABLE: Mapping[str, Rule] = {
     **_rows(
         "reader.",
         {
-            "reading revised verdict": Rule(Action.KEEP, why="words of a closed list"),
+            "reading revised late verdict": Rule(Action.KEEP, why="words of a closed list"),
             "actor": Rule(Action.DROP, (18,), why="not the patient's, but it tells the ward"),
             "note reason": _FREE,
         },

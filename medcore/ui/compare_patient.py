@@ -10,7 +10,7 @@ from html import escape
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from medcore.errors import MedcoreError
+from medcore.errors import MedcoreError, OpinionFirstError
 from medcore.figures.aligned_bars import render_aligned
 from medcore.figures.forest import Forest, ForestRow, render_forest
 from medcore.records import Field
@@ -20,7 +20,7 @@ from medcore.services.bedside.clinic import FormReading
 from medcore.services.compare import same_patient
 from medcore.services.compare.same_patient import MadeUpPatient, PatientView, SamePatient
 from medcore.services.house import Condition, FilmCondition
-from medcore.ui import state, wording
+from medcore.ui import read_first, state, wording
 from medcore.ui.compare_scene import Scene, show_sentence
 from medcore.ui.panel import Texts
 
@@ -30,6 +30,7 @@ _RESULT_KEY = "mc_same_patient"
 _SOURCE_KEY = "same_patient_source"
 _NUMBER_KEY = "same_patient_number"
 _MADE_UP, _FORM = "Made-up patient", "Patient on the risk page"
+_OPINION_FIRST = "This site reads first: say on the risk page what you think, then all models can be asked here."
 _NAN = math.nan
 
 
@@ -49,7 +50,11 @@ def show_patient(scene: Scene) -> None:
         return
     with st.container(key="tab_choices", horizontal=True, vertical_alignment="bottom"):
         source = st.radio("Whose values", (_MADE_UP, _FORM), key=_SOURCE_KEY, horizontal=True)
-        reading = _choose_made_up(scene, question) if source == _MADE_UP else _take_form(scene, question)
+        try:
+            reading = _choose_made_up(scene, question) if source == _MADE_UP else _take_form(scene, question)
+        except OpinionFirstError:
+            show_sentence(_OPINION_FIRST)
+            return
     if reading is None:
         return
     if reading.missing_required:
@@ -155,6 +160,7 @@ def _take_form(scene: Scene, condition: Condition) -> FormReading | None:
         return None
     studied = scene.house.catalog.studied(scene.model_ids[0])
     reading = clinic.read_form(condition, draft.values, draft.units, studied=studied, keep=draft.kept_fields)
+    read_first.require(scene.house, condition, reading)
     made_up = f"Made up: {draft.example}" if draft.example else f"{len(reading.record.values)} values entered"
     st.html(f'<p class="mc-text">{escape(made_up)}</p>')
     return reading

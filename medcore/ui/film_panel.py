@@ -1,4 +1,7 @@
-"""The panel beside the film: the reader's own reading first, then what the model says, agree or override, limits."""
+"""The panel beside the film: the reader's own reading, what the model says, agree or override, limits.
+
+Where the site reads first (the default), nothing of the model is drawn before the own reading.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from medcore.services.bedside.case_file import make_film_case_file
 from medcore.services.films.reading import FilmCase, Finding, OwnReading, Stage, Verdict
 from medcore.services.films.worklist import Worklist
 from medcore.services.house import FilmCondition
+from medcore.services.trust.reasons import MOST_REASON_CHARS, REASONS
 from medcore.ui import bridge, case_file, film_export, film_state, findings, read_first, runtime, saving, visitor
 
 __all__ = ["show"]
@@ -25,7 +29,7 @@ _ORIENTATION = "orientation"
 def show(worklist: Worklist, case: FilmCase | None, finding: Finding | None) -> None:
     """Draw the panel of the film on the screen."""
     if case is None:
-        _show_steps(worklist.desk.condition)
+        _show_steps(worklist.desk.condition, reads_first=worklist.desk.reads_first())
         return
     if case.stage is not Stage.OPEN:
         if worklist.can_retry(case):
@@ -40,22 +44,28 @@ def show(worklist: Worklist, case: FilmCase | None, finding: Finding | None) -> 
     _show_limits(worklist, case, finding)
 
 
-def _show_steps(condition: FilmCondition) -> None:
+def _show_steps(condition: FilmCondition, *, reads_first: bool) -> None:
+    order = (
+        "<li>Look at a film and say what you see: keys 1 to 4.</li><li>Then the model's answer opens: agree, or "
+        "override it with a reason.</li>"
+        if reads_first
+        else "<li>The model's answer opens with the film: this site does not ask for your reading first.</li>"
+        "<li>Say what you see with keys 1 to 4; agree, or override it with a reason.</li>"
+    )
     missing = escape(", ".join(condition.not_assessed))
     st.html(
         '<section class="mc-steps"><h2>How this page works</h2><ol><li>Drop chest films. They stay in memory and are '
-        "stored only where you save them.</li><li>Look at a film and say what you see: keys 1 to 4.</li><li>Then the model's answer "
-        "opens: agree, or override it with a reason.</li><li>N goes to the next film; ? shows all keys.</li></ol>"
+        f"stored only where you save them.</li>{order}<li>N goes to the next film; ? shows all keys.</li></ol>"
         f'<p class="mc-quiet">Not assessed: {missing}.</p></section>'
     )
 
 
 def _show_reading(worklist: Worklist, case: FilmCase) -> None:
-    """Draw the reader's own reading, which comes before the model."""
+    """Draw the reader's own reading, and whether it comes before the model here."""
     changing = st.session_state.get(_CHANGING_KEY) == case.id
     with st.container(key="own"):
         if case.reading is None or changing:
-            when = "before the model" if case.reading is None else "changed after the score"
+            when = _say_when(worklist, case)
             st.html(f'<h2 class="mc-own">Your reading <small>({when})</small></h2>')
             with st.container(key="own_keys"):
                 for key, own in enumerate(OwnReading, 1):
@@ -67,7 +77,7 @@ def _show_reading(worklist: Worklist, case: FilmCase) -> None:
                     )
         else:
             with st.container(key="own_done", horizontal=True, vertical_alignment="center"):
-                revised = " (changed after the score)" if case.revised else ""
+                revised = findings.write_when(case)
                 st.html(f'<h2 class="mc-own">Your reading: <b>{findings.READING_WORDS[case.reading]}</b>{revised}</h2>')
                 st.button("Change", key="own_change", type="tertiary", on_click=_change, args=(case.id,))
         st.text_input(
@@ -93,7 +103,7 @@ def _show_waiting(worklist: Worklist, case: FilmCase) -> None:
         elif case.score_error is not None:
             st.html(f'<p class="mc-warn" role="alert">No score: {findings.describe_error(case.score_error)}</p>')
             st.button("Try again", key="score_retry", on_click=worklist.retry, args=(case.id,))
-        elif case.reading is None:
+        elif not worklist.is_open(case.id):
             st.html('<p class="mc-quiet">The model\'s answer opens after your reading.</p>')
         else:
             st.html(_write_delay(worklist))
@@ -114,14 +124,28 @@ def _show_finding(worklist: Worklist, case: FilmCase, finding: Finding) -> None:
         st.html(findings.render_state(case) + findings.render_finding(condition, finding))
         _offer_turn(worklist, case)
         if finding.p is None:
-            saving.show_film(visitor.enter(), worklist, case, finding)
+            _show_saving(worklist, case, finding)
             return
         _show_verdict(worklist, case)
-        saving.show_film(visitor.enter(), worklist, case, finding)
+        _show_saving(worklist, case, finding)
         if finding.prevalence is None:
             _ask_prevalence(worklist)
         _show_map(worklist, case, finding)
         _show_copy(worklist, case, finding)
+
+
+def _say_when(worklist: Worklist, case: FilmCase) -> str:
+    """Say how this reading stands to the score."""
+    if case.reading is not None:
+        return "changed after the score"
+    return "before the model" if worklist.desk.reads_first() else "not asked for first at this site"
+
+
+def _show_saving(worklist: Worklist, case: FilmCase, finding: Finding) -> None:
+    if case.reading is None:
+        st.html('<p class="mc-quiet">A film is saved once you have read it.</p>')
+    else:
+        saving.show_film(visitor.enter(), worklist, case, finding)
 
 
 def _show_map(worklist: Worklist, case: FilmCase, finding: Finding) -> None:
@@ -162,17 +186,30 @@ def _show_verdict(worklist: Worklist, case: FilmCase) -> None:
         overridden = case.verdict is not None and not case.verdict.agrees
         st.button("✓ Overridden" if overridden else "O override", key="override", on_click=_override, args=(case.id,))
     if overriding:
-        st.text_input(
-            "Why do you override it?",
-            key=_reason_key(case.id),
-            placeholder="then Enter",
-            max_chars=500,
-            autocomplete="off",
-            on_change=_judge,
-            args=(worklist, case.id),
-        )
+        _ask_reason(worklist, case)
     elif overridden and case.verdict is not None:
-        st.html(f'<p class="mc-quiet">Reason: {escape(case.verdict.reason)}</p>')
+        st.html(f'<p class="mc-quiet">Reason: {escape(case.verdict.text)}</p>')
+    if case.late or (case.reading is None and case.seen):
+        st.html('<p class="mc-quiet">No reading before the score: not counted in the agreement report.</p>')
+
+
+def _ask_reason(worklist: Worklist, case: FilmCase) -> None:
+    """Draw the reasons of the risk page, and a field for own words."""
+    with st.container(key="override_why"):
+        code = st.selectbox(
+            "Why do you override it?",
+            list(REASONS),
+            index=None,
+            format_func=REASONS.__getitem__,
+            key=_code_key(case.id),
+            placeholder="Choose a reason",
+        )
+        st.text_input(
+            "In your own words (optional)", key=_reason_key(case.id), max_chars=MOST_REASON_CHARS, autocomplete="off"
+        )
+        st.button(
+            "Keep the override", key="override_keep", on_click=_judge, args=(worklist, case.id), disabled=code is None
+        )
 
 
 def _offer_turn(worklist: Worklist, case: FilmCase) -> None:
@@ -246,8 +283,9 @@ def _override(case_id: str) -> None:
 
 
 def _judge(worklist: Worklist, case_id: str) -> None:
+    code = str(st.session_state.get(_code_key(case_id)) or "")
     reason = str(st.session_state.get(_reason_key(case_id)) or "")
-    if film_state.attempt(worklist.judge, case_id, Verdict(agrees=False, reason=reason)):
+    if film_state.attempt(worklist.judge, case_id, Verdict(agrees=False, reason=reason, code=code)):
         st.session_state.pop(film_state.OVERRIDE_KEY, None)
 
 
@@ -265,6 +303,10 @@ def _set_prevalence(worklist: Worklist) -> None:
 
 def _note_key(case_id: str) -> str:
     return f"note_{case_id}"
+
+
+def _code_key(case_id: str) -> str:
+    return f"why_{case_id}"
 
 
 def _reason_key(case_id: str) -> str:

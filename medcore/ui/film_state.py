@@ -17,6 +17,7 @@ from medcore.services.films.worklist import Added, Keep, Sort, Worklist
 from medcore.services.house import FilmCondition, House
 from medcore.services.operating import find_points
 from medcore.services.trust.activation import make_activation
+from medcore.services.trust.opinions import is_first
 from medcore.services.trust.site import find_prevalence
 from medcore.ui import wording
 from medcore.ui.viewer import ViewerEvents
@@ -64,6 +65,7 @@ def open_worklist(house: House, condition: FilmCondition, facts: ModelFacts | No
                 journal=house.journal,
                 gateway=house.gateway,
                 activation=lambda: make_activation(house),
+                reads_first=lambda: _reads_first(house, condition),
             ),
             house.reader,
             house.film_memory,
@@ -82,6 +84,14 @@ def _find_prevalence(house: House, condition: FilmCondition) -> float | None:
         return find_prevalence(house, condition.id)
     except StorageError:  # without the journal no film is scored, and the score says so
         return None
+
+
+def _reads_first(house: House, condition: FilmCondition) -> bool:
+    """Whether the own reading comes first here; films stay closed while that cannot be found out."""
+    try:
+        return is_first(house, condition.id)
+    except StorageError:
+        return True
 
 
 def list_films(worklist: Worklist) -> tuple[FilmCase, ...]:
@@ -191,8 +201,8 @@ def apply_event(worklist: Worklist, event: ViewerEvents) -> None:
 
 
 def _read_once(worklist: Worklist, case: FilmCase, key: int) -> None:
-    """Record a reading by key; one that has been seen beside the score is changed on the panel only."""
-    if case.stage is Stage.OPEN and not case.seen:
+    """Record a reading by key; one that stands beside the score is changed on the panel only."""
+    if case.stage is Stage.OPEN and (case.reading is None or not case.seen):
         attempt(worklist.read, case.id, OwnReading.of_key(key), case.note)
 
 

@@ -84,7 +84,7 @@ def count_words(counts: Counts) -> str:
 
 def viewer_film(worklist: Worklist, case: FilmCase, *, with_prior: bool = True) -> ViewerFilm:
     """Return a film for the viewer; the heat map is there only once the film has been read and the map computed."""
-    finding = worklist.reveal(case.id) if case.reading is not None else None
+    finding = worklist.find(case.id)
     prior = worklist.find_prior(case) if with_prior else None
     saliency = finding.saliency if finding is not None else None
     tensor = None if case.tensor is None else np.round(case.tensor * 255).astype(np.uint8)
@@ -94,7 +94,7 @@ def viewer_film(worklist: Worklist, case: FilmCase, *, with_prior: bool = True) 
         lines=findings.write_corner(case),
         tensor=tensor,
         heat=saliency.grid if saliency is not None and saliency.reliable else None,
-        heat_caption=findings.heat_caption(finding),
+        heat_caption=findings.heat_caption(finding, is_open=worklist.is_open(case.id)),
         prior=viewer_film(worklist, prior, with_prior=False) if prior is not None else None,
     )
 
@@ -129,7 +129,7 @@ def _find_next(worklist: Worklist, case: FilmCase) -> tuple[FilmCase, ...]:
 
 
 def _find_finding(worklist: Worklist, case: FilmCase | None) -> Finding | None:
-    if case is None or case.reading is None:
+    if case is None or not worklist.is_open(case.id):
         return None
     if case.unscored and worklist.desk.gateway.ready():
         worklist.wait(lambda: not worklist.case(case.id).unscored, _SCORE_S)
@@ -185,7 +185,7 @@ def _show_message() -> None:
 def _find_focus(case: FilmCase | None) -> str:
     """Return the field that the cursor shall go to."""
     overriding = case is not None and st.session_state.get(film_state.OVERRIDE_KEY) == case.id
-    return f"reason_{case.id}" if overriding and case is not None else ""
+    return f"why_{case.id}" if overriding and case is not None else ""
 
 
 @st.fragment(run_every=_POLL_S)

@@ -35,6 +35,7 @@ __all__ = [
     "write_copy_text",
     "write_corner",
     "write_sentence",
+    "write_when",
 ]
 
 READING_WORDS = {
@@ -117,6 +118,13 @@ def render_state(case: FilmCase) -> str:
     )
 
 
+def write_when(case: FilmCase) -> str:
+    """Say of an own reading that it was changed, or first given, after the score was seen; empty where it was not."""
+    if case.late:
+        return " (after the score)"
+    return " (changed after the score)" if case.revised else ""
+
+
 def render_unopened(case: FilmCase) -> str:
     """Return what stands in the viewer's place for a film without pixels."""
     if case.error is None:
@@ -161,10 +169,10 @@ def render_map(finding: Finding, method: str, *, coming: bool) -> str:
     return f'<p class="mc-line">{escape(_write_reliability(saliency))}</p><p class="mc-quiet">{HEAT_LIMITS}</p>'
 
 
-def heat_caption(finding: Finding | None) -> str:
+def heat_caption(finding: Finding | None, *, is_open: bool = False) -> str:
     """Return the line under the viewer: the map's limits, or why there is no map. Empty when it can be asked for."""
     if finding is None:
-        return "Your own reading comes first: keys 1 to 4."
+        return "No score yet, hence no map." if is_open else "Your own reading comes first: keys 1 to 4."
     if finding.p is None:
         return "No score, hence no map."
     if finding.saliency_error is not None:
@@ -222,9 +230,9 @@ def write_copy_text(condition: FilmCondition, case: FilmCase, finding: Finding, 
     state = f"State: {finding.prediction.status}{f': {reasons}' if reasons else '.'}"
     verdict = ""
     if case.verdict is not None:
-        verdict = "Agreed." if case.verdict.agrees else f"Overridden: {_end(case.verdict.reason)}"
+        verdict = "Agreed." if case.verdict.agrees else f"Overridden: {_end(case.verdict.text)}"
     head = f"Medcore {condition.id} v{facts.version} ({finding.prediction.sha256[:6]}) {today.isoformat()}:"
-    revised = " (changed after the score)" if case.revised else ""
+    revised = write_when(case)
     parts = (head, sentence, state, f"Own reading{revised}: {own}.", verdict, "Decision support, not a diagnosis.")
     return " ".join(part for part in parts if part)
 

@@ -35,23 +35,27 @@ _MOST_CASES = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
-    """What happened to one form in this tab. ``values`` are those that the opinion was given for."""
+    """What happened to one form in this tab.
+
+    ``values`` are those that the opinion was given for; ``stored`` says that it is on disk that the answer was shown.
+    """
 
     opened_at: datetime
     opinion: Opinion | None = None
     values: tuple[tuple[str, float], ...] = ()
     revealed_at: datetime | None = None
     answered: tuple[int | None, Response] | None = None
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Film:
-    """What happened to one film in this tab; ``kept`` is the verdict that was stored."""
+    """What happened to one film in this tab; ``kept`` is the verdict that was stored, None in it for no response."""
 
     opened_at: datetime
     opinion: Opinion | None = None
     revealed_at: datetime | None = None
-    kept: tuple[Verdict, int] | None = None
+    kept: tuple[Verdict | None, int] | None = None
 
 
 def begin(house: House, condition: Condition, reading: FormReading) -> None:
@@ -122,6 +126,8 @@ def show_response(house: House, condition: Condition, reading: FormReading, asse
     if case.revealed_at is None:
         case = _put(condition, replace(case, revealed_at=house.journal.now()))
     revised = _values(reading) != case.values
+    if not case.stored:
+        case = _store_shown(house, condition, reading, assessment, case)
     answered = case.answered[1] if case.answered and case.answered[0] == assessment.journal_id else None
     with st.container(key="response"):
         st.html(f'<p class="mc-own-line">{_describe(opinion, revised=revised)} {_compare(house, assessment)}</p>')
@@ -133,22 +139,23 @@ def show_response(house: House, condition: Condition, reading: FormReading, asse
 
 
 def keep_film(house: House, case: FilmCase, finding: Finding | None) -> None:
-    """Note the times of a film on the screen, and store its verdict once there is one; a refusal is said and retried.
+    """Store that a film's answer was shown after its reading, and its verdict once there is one.
 
-    Called at every drawing of the panel, so that it does not matter whether a key or a button spoke.
+    A refusal is said and retried. Called at every drawing of the panel, so that it does not matter whether a key or a
+    button spoke. A reading first given beside the score is no opinion, and nothing of it is stored here.
     """
     films: dict[str, _Film] = st.session_state.setdefault(_FILMS_KEY, {})
     now = house.journal.now()
     film = films.get(case.id) or _Film(opened_at=now)
-    if case.reading is not None and film.opinion is None:
+    if case.reading is not None and not case.late and film.opinion is None:
         word = opinions.word_of_film(case.reading)
         film = replace(film, opinion=Opinion(word=word, p=None, opened_at=film.opened_at, committed_at=now))
     if finding is not None and finding.p is not None and film.revealed_at is None:
         film = replace(film, revealed_at=now)
     films[case.id] = film
-    if case.verdict is None or finding is None or film.opinion is None or film.revealed_at is None:
+    if finding is None or finding.p is None or film.opinion is None or film.revealed_at is None:
         return
-    if film.kept == (case.verdict, case.turns):
+    if film.kept == (case.verdict, case.turns) or (case.verdict is None and film.kept is not None):
         return
     try:
         opinions.keep_film_verdict(
@@ -161,7 +168,8 @@ def keep_film(house: House, case: FilmCase, finding: Finding | None) -> None:
             key=f"{saving.form_key()} {case.id}",
         )
     except MedcoreError as error:
-        st.html(f'<p class="mc-warn" role="alert">Verdict not stored: {escape(wording.as_sentence(error.message))}</p>')
+        what = "Reading" if case.verdict is None else "Verdict"
+        st.html(f'<p class="mc-warn" role="alert">{what} not stored: {escape(wording.as_sentence(error.message))}</p>')
         st.button("Try again", key="verdict_retry")
         return
     films[case.id] = replace(film, kept=(case.verdict, case.turns))
@@ -239,6 +247,31 @@ def _commit(
         st.session_state[_PROBLEM_KEY] = error.message
         return
     _put(condition, replace(case, opinion=given, values=_values(reading)))
+
+
+def _store_shown(
+    house: House, condition: Condition, reading: FormReading, assessment: Assessment, case: _Case
+) -> _Case:
+    """Store at once that the answer was shown after the opinion: whoever leaves without a response is counted, too."""
+    assert case.opinion is not None
+    assert case.revealed_at is not None
+    try:
+        opinions.keep_verdict(
+            house,
+            condition_id=condition.id,
+            reading=reading,
+            assessment=assessment,
+            opinion=case.opinion,
+            response=None,
+            revealed_at=case.revealed_at,
+            revised=_values(reading) != case.values,
+            pseudonym=saving.form_owner(condition, reading, assessment),
+            key=saving.form_key(),
+        )
+    except MedcoreError as error:
+        st.session_state[_PROBLEM_KEY] = f"Your opinion is not stored. {wording.as_sentence(error.message)}"
+        return case
+    return _put(condition, replace(case, stored=True))
 
 
 def _agree(house: House, condition: Condition, reading: FormReading, assessment: Assessment, revised: bool) -> None:

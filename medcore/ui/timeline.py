@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
@@ -162,8 +164,11 @@ def _render_plan(entry: Entry) -> str:
     told = entry.result.get("reader", {}).get("verdict", "")
     if told and not entry.verdicts:
         lines.append(f"<p>Reader {escape(told)}</p>")
+    answered = {verdict.committed_at for verdict in entry.verdicts if verdict.response}
     for verdict in entry.verdicts:
-        said = {"accepted": "accepted the result", "overridden": "overrode it"}.get(verdict.response, "")
+        if not verdict.response and verdict.committed_at in answered:
+            continue
+        said = {"accepted": "accepted the result", "overridden": "overrode it"}.get(verdict.response, "no response")
         first = f"thought {verdict.opinion}" if verdict.opinion else ""
         why = f": {verdict.reason}" if verdict.reason else ""
         lines.append(f"<p>Reader {escape(', '.join(part for part in (first, said) if part))}{escape(why)}</p>")
@@ -201,7 +206,7 @@ def _note_outcome(house: House, entry: Entry, outcome: bool) -> None:
 
 def _show_values(house: House, patient: Patient, entry: Entry) -> None:
     """Draw the values as they were, the sentence, and what can be done with them."""
-    st.html(f'<p class="mc-text">{_embolden(str(entry.result["sentence"]))}</p>' + _render_values(entry))
+    st.html(_render_sentence(entry) + _render_values(entry))
     st.button("Put these values into the form", key=f"refill_{entry.saved.id}", on_click=_refill, args=(entry,))
     st.html('<h3 class="mc-small">Case file</h3>')
     case_file.show(
@@ -219,6 +224,13 @@ def _render_values(entry: Entry) -> str:
         if rows:
             columns.append(f'<table class="mc-table"><caption>{stage}</caption>{rows}</table>')
     return f'<div class="mc-values">{"".join(columns)}</div>'
+
+
+def _render_sentence(entry: Entry) -> str:
+    """Return what was said, and why where there was no score."""
+    stated: Mapping[str, Any] = entry.saved.applicability
+    reasons = " ".join(escape(reason["text"]) for reason in stated["reasons"]) if entry.p is None else ""
+    return f'<p class="mc-text">{_embolden(str(entry.result["sentence"]))} {reasons}</p>'
 
 
 def _embolden(sentence: str) -> str:
@@ -252,7 +264,7 @@ def _go_to_form() -> None:
 
 
 def _show_film(house: House, entry: Entry) -> None:
-    st.html(f'<p class="mc-text">{_embolden(str(entry.result["sentence"]))}</p>')
+    st.html(_render_sentence(entry))
     note = entry.result["reader"]["note"]
     if note:
         st.html(f'<p class="mc-text">Note: <bdi>{escape(note)}</bdi></p>')

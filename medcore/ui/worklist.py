@@ -1,12 +1,13 @@
 """The list of films beside the viewer: small pictures, states, the reader's own reading, order and filter.
 
-A figure stands beside a film only once it has been read; before that its row says where the film stands and no more.
+Where the site reads first, a figure stands beside a film only once it has been read; before that its row says where the
+film stands and no more.
 """
 
 from __future__ import annotations
 
 from datetime import date
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +59,9 @@ def show(worklist: Worklist, current: FilmCase | None, *, has_viewer: bool, focu
 
 
 def describe_row(worklist: Worklist, case: FilmCase) -> dict[str, Any]:
-    """Return what a row shows; the figure only of a film that has been read."""
-    figure = ""
-    if case.reading is not None:
-        finding = worklist.reveal(case.id)
-        figure = wording.write_percent(finding.p) if finding is not None and finding.p is not None else ""
+    """Return what a row shows; the figure only of a film that is open."""
+    finding = worklist.find(case.id)
+    figure = wording.write_percent(finding.p) if finding is not None and finding.p is not None else ""
     rows, columns = case.film.shape if case.film is not None else (1, 1)
     views = [view.number for view in worklist.views(case)]
     return {
@@ -101,10 +100,14 @@ def _thumbnail(case: FilmCase) -> str:
 
 def _show_order(worklist: Worklist) -> None:
     orders = [sort.value for sort in Sort if sort is not Sort.TRIAGE or worklist.triage]
-    st.selectbox("Sort", orders, key=film_state.SORT_KEY)
+    st.selectbox("Sort", orders, key=film_state.SORT_KEY, format_func=partial(_name_order, worklist.desk.reads_first()))
     st.selectbox("Show", [keep.value for keep in Keep], key=film_state.KEEP_KEY)
     if st.session_state.get(film_state.SORT_KEY) == Sort.TRIAGE:
         st.html(f'<p class="mc-warn" role="status">{_TRIAGE_BANNER}</p>')
+
+
+def _name_order(reads_first: bool, order: str) -> str:
+    return "probability" if order == Sort.PROBABILITY and not reads_first else order
 
 
 def _show_tools(worklist: Worklist) -> None:

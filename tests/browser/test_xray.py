@@ -1,6 +1,7 @@
 """The X-ray page in a real browser: files through the real reader process, a made-up model, real keys."""
 
 import re
+from pathlib import Path
 
 import film_files
 import pytest
@@ -117,12 +118,36 @@ def test_override_takes_a_reason_and_its_letters_are_not_commands(page, dicom, g
     page.keyboard.press("1")
     page.wait_for_selector(".mc-finding")
     page.keyboard.press("o")
-    page.wait_for_function("() => document.activeElement?.getAttribute('aria-label') === 'Why do you override it?'")
-    page.keyboard.type("no nipple shadow, a 1 2 3")
+    page.wait_for_function("() => document.activeElement?.closest('[class*=st-key-why_]')")
+    page.keyboard.type("unlike")
+    page.get_by_role("option", name="This patient is unlike those of the study").wait_for()
+    page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    settle(page, "Reason: no nipple shadow, a 1 2 3")
+    page.wait_for_selector(".st-key-override_keep button:not([disabled])")
+    page.get_by_label("In your own words").fill("no nipple shadow, a 1 2 3")
+    page.locator(".st-key-override_keep button").click()
+    settle(page, "Reason: This patient is unlike those of the study: no nipple shadow, a 1 2 3")
     assert "Your reading: normal" in panel(page)
     assert "overridden" in rows(page)[0]
+
+
+def test_where_the_site_does_not_read_first_the_answer_is_open(open_page, serve, tmp_path, dicom, good):
+    run_server, _ = serve
+    script = Path(__file__).parent / "xray_open_app.py"
+    with run_server(script, tmp_path, TMPDIR=str(tmp_path)) as address:
+        page = open_page(f"{address}/xray")
+        page.wait_for_selector(".mc-start")
+        assert "does not ask for your reading first" in panel(page)
+        drop(page, dicom, good)
+        wait_for_rows(page, 2)
+        page.wait_for_selector(".mc-finding", timeout=WAIT_MS)
+        assert "not asked for first at this site" in panel(page)
+        assert "Pneumonia pattern: 83 %" in panel(page)
+        page.locator(".rows button", has_text=NUMBER).nth(1).wait_for(timeout=WAIT_MS)
+        page.keyboard.press("2")
+        settle(page, "(after the score)")
+        settle(page, "not counted in the agreement report")
+    assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 def test_a_withheld_film_has_no_number_but_its_picture(page):

@@ -89,7 +89,8 @@ def test_a_chance(open_case, read):
 def test_agree_is_stored(open_case, read):
     test = press(press(open_case(), "opinion_no"), "response_agree")
     assert "You agreed with the model." in read(test)
-    (kept,) = runtime.open_house().journal.verdicts.list()
+    shown, kept = runtime.open_house().journal.verdicts.list()
+    assert (shown.verdict.response, shown.assessment_id) == ("", kept.assessment_id)
     assert (kept.verdict.opinion, kept.verdict.response, kept.condition) == ("no", "accepted", "diabetes")
     assert kept.verdict.opened_at <= kept.verdict.committed_at <= kept.verdict.revealed_at <= kept.verdict.responded_at
     press(press(test, "response_change"), "response_agree")
@@ -102,8 +103,38 @@ def test_override_needs_a_reason(open_case, read):
     test.selectbox(key="override_reason").set_value("population").run()
     test = press(test, "override_keep")
     assert "You overrode it: This patient is unlike those of the study" in read(test)
-    (kept,) = runtime.open_house().journal.verdicts.list()
+    kept = runtime.open_house().journal.verdicts.list()[-1]
     assert (kept.verdict.response, kept.verdict.reason_code) == ("overridden", "population")
+
+
+def test_who_leaves_without_a_response_is_counted(open_case, read):
+    test = press(open_case(), "opinion_yes")
+    (kept,) = runtime.open_house().journal.verdicts.list()
+    assert (kept.verdict.opinion, kept.verdict.response, kept.verdict.responded_at) == ("yes", "", None)
+    assert kept.verdict.committed_at <= kept.verdict.revealed_at
+    test.text_input(key="age_years").set_value("75").run()
+    test = fill(press(test, "clear"), age="70")
+    assert len(runtime.open_house().journal.verdicts.list()) == 1
+    press(test, "opinion_no")
+    first, second = runtime.open_house().journal.verdicts.list()
+    assert (first, second.verdict.opinion) == (kept, "no")
+
+
+def test_an_opinion_that_cannot_be_stored_is_said_and_tried_again(open_case, read, monkeypatch):
+    from medcore.errors import StorageError
+    from medcore.services.trust import opinions
+
+    def refuse(*_, **__):
+        raise StorageError("the disk is full")
+
+    test = open_case()
+    with monkeypatch.context() as broken:
+        broken.setattr(opinions, "keep_verdict", refuse)
+        test = press(test, "opinion_yes")
+    assert "Your opinion is not stored. The disk is full." in read(test)
+    assert "mc-number" in read(test)
+    assert "not stored" not in read(test.run())
+    assert len(runtime.open_house().journal.verdicts.list()) == 1
 
 
 def test_an_edit_keeps_the_opinion_and_says_so(open_case, read):
@@ -112,7 +143,7 @@ def test_an_edit_keeps_the_opinion_and_says_so(open_case, read):
     assert "mc-number" in read(test)
     assert "before the values were changed" in read(test)
     press(test, "response_agree")
-    assert runtime.open_house().journal.verdicts.list()[0].verdict.revised
+    assert [kept.verdict.revised for kept in runtime.open_house().journal.verdicts.list()] == [False, True]
 
 
 def test_a_response_is_about_the_values_it_was_given_for(open_case, read):

@@ -9,6 +9,9 @@ import pytest
 
 from medcore.errors import ExplanationError, WorkerDiedError
 from medcore.results import Reason
+from medcore.services.films.reading import Stage
+from medcore.services.films.worklist import Sort
+from medcore.services.trust import site
 from medcore.ui import film_state, runtime
 from medcore.ui import worklist as film_list
 from medcore.ui.viewer import ViewerEvents
@@ -191,6 +194,99 @@ def film_state_of(test, place):
     test.session_state[film_state.CURRENT_KEY] = worklist.cases[place].id
 
 
+def override(test, code):
+    case = list_of(test).cases[0]
+    test.selectbox(key=f"why_{case.id}").set_value(code).run()
+    press(test, "Keep the override")
+
+
+class TestOpenAtOnce:
+    """A site that does not read films first."""
+
+    @pytest.fixture
+    def open_xray(self, xray):
+        def open_(*files, **parts):
+            test = xray(**parts)
+            site.set_read_first(runtime.open_house(), "pneumonia", False, version=0)
+            worklist = list_of(test)
+            worklist.add([(f"film_{i}.dcm", data) for i, data in enumerate(files, 1)])
+            assert worklist.wait(lambda: not worklist.counts.busy, WAIT_S)
+            test.run()
+            assert not test.exception
+            return test
+
+        return open_
+
+    def test_the_panel_and_the_list_are_open_without_a_reading(self, open_xray, read):
+        test = open_xray(fake_films.make_file(1), fake_films.make_file(2), gateway=Gateway([0.3, 0.9]))
+        html = read(test)
+        assert "Pneumonia pattern: 30 %" in html
+        assert "Your reading <small>(not asked for first at this site)" in html
+        assert "before the model" not in html
+        worklist = list_of(test)
+        assert [film_list.describe_row(worklist, case)["figure"] for case in worklist.cases] == ["30 %", "90 %"]
+        assert [case.number for case in worklist.arrange(Sort.PROBABILITY)] == [2, 1]
+        assert "probability" in test.selectbox(key=film_state.SORT_KEY).options
+        assert ",90," in worklist.write_csv()
+
+    def test_a_reading_beside_the_score_is_no_opinion(self, open_xray, read):
+        test = open_xray(fake_films.make_file(1))
+        press(test, "2 pneumonia")
+        test.run()
+        assert "Your reading: <b>pneumonia</b> (after the score)" in read(test)
+        press(test, "A agree")
+        test.run()
+        assert list_of(test).cases[0].verdict.agrees
+        assert "not counted in the agreement report" in read(test)
+        assert runtime.open_house().journal.verdicts.list() == ()
+
+    def test_agree_and_override_need_no_reading(self, open_xray, read):
+        test = open_xray(fake_films.make_file(1))
+        assert "A film is saved once you have read it." in read(test)
+        press(test, "O override")
+        override(test, "explanation")
+        assert list_of(test).cases[0].verdict.code == "explanation"
+        assert runtime.open_house().journal.verdicts.list() == ()
+
+    def test_a_reading_before_the_score_is_there_counts(self, open_xray, read):
+        gateway = Gateway()
+        gate = threading.Event()
+        score = gateway.score_films
+        gateway.score_films = lambda *args: gate.wait(WAIT_S) and score(*args)
+        test = open_xray(gateway=gateway)
+        worklist = list_of(test)
+        worklist.add([("film.dcm", fake_films.make_file(1))])
+        assert worklist.wait(lambda: worklist.cases[0].stage is Stage.OPEN, WAIT_S)
+        test.run()
+        press(test, "1 normal")
+        gate.set()
+        settle(test)
+        assert "Pneumonia pattern: 83 %" in read(test)
+        press(test, "A agree")
+        test.run()
+        assert runtime.open_house().journal.verdicts.list()[-1].verdict.opinion == "no"
+
+    def test_switched_on_again_the_next_drawing_is_closed(self, open_xray, read):
+        test = open_xray(fake_films.make_file(1))
+        assert "Pneumonia pattern" in read(test)
+        site.set_read_first(runtime.open_house(), "pneumonia", True, version=1)
+        html = read(test.run())
+        assert "Pneumonia pattern" not in html
+        assert "opens after your reading" in html
+        worklist = list_of(test)
+        assert film_list.describe_row(worklist, worklist.cases[0])["figure"] == ""
+
+    def test_while_the_setting_cannot_be_read_films_are_closed(self, open_xray, read, monkeypatch):
+        from medcore.errors import StorageError
+
+        def refuse(*_):
+            raise StorageError("The journal cannot be read.")
+
+        test = open_xray(fake_films.make_file(1))
+        monkeypatch.setattr(film_state, "is_first", refuse)
+        assert "Pneumonia pattern" not in read(test.run())
+
+
 class TestVerdict:
     def test_agree(self, xray, read):
         test = xray(fake_films.make_file(1))
@@ -206,8 +302,12 @@ class TestVerdict:
         case = list_of(test).cases[0]
         assert case.verdict is None
         test.text_input(key=f"reason_{case.id}").set_value("rotated <b>film</b>").run()
-        assert list_of(test).cases[0].verdict.reason == "rotated <b>film</b>"
-        assert "Reason: rotated &lt;b&gt;film&lt;/b&gt;" in read(test)
+        assert test.button(key="override_keep").disabled
+        assert list_of(test).cases[0].verdict is None
+        override(test, "input")
+        verdict = list_of(test).cases[0].verdict
+        assert (verdict.code, verdict.reason) == ("input", "rotated <b>film</b>")
+        assert "Reason: A value is wrong, old or not known: rotated &lt;b&gt;film&lt;/b&gt;" in read(test)
 
     def test_it_is_stored_with_the_own_reading_and_the_times(self, xray):
         test = xray(fake_films.make_file(1))
@@ -215,16 +315,28 @@ class TestVerdict:
         test.run()
         press(test, "A agree")
         test.run()
-        (kept,) = runtime.open_house().journal.verdicts.list(condition="pneumonia")
+        shown, kept = runtime.open_house().journal.verdicts.list(condition="pneumonia")
+        assert (shown.verdict.response, shown.assessment_id) == ("", kept.assessment_id)
         verdict = kept.verdict
         assert (verdict.opinion, verdict.response, verdict.revised) == ("no", "accepted", False)
         assert verdict.opened_at <= verdict.committed_at <= verdict.revealed_at <= verdict.responded_at
-        case = list_of(test).cases[0]
         press(test, "O override")
-        test.text_input(key=f"reason_{case.id}").set_value("rotated").run()
+        override(test, "population")
         test.run()
-        first, second = runtime.open_house().journal.verdicts.list(condition="pneumonia")
-        assert (first, second.verdict.response) == (kept, "overridden")
+        _, first, second = runtime.open_house().journal.verdicts.list(condition="pneumonia")
+        assert first == kept
+        assert (second.verdict.response, second.verdict.reason_code) == ("overridden", "population")
+
+    def test_who_goes_on_without_a_response_is_counted(self, xray):
+        test = xray(fake_films.make_file(1), fake_films.make_file(2))
+        press(test, "1 normal")
+        test.run()
+        (kept,) = runtime.open_house().journal.verdicts.list(condition="pneumonia")
+        assert (kept.verdict.opinion, kept.verdict.response, kept.verdict.responded_at) == ("no", "", None)
+        film_state_of(test, 1)
+        test.run()
+        press(test, "2 pneumonia")
+        assert len(runtime.open_house().journal.verdicts.list(condition="pneumonia")) == 2
 
     def test_a_changed_reading_keeps_the_first_one(self, xray):
         test = xray(fake_films.make_file(1))
@@ -232,7 +344,7 @@ class TestVerdict:
         press(test, "Change")
         press(test, "2 pneumonia")
         press(test, "A agree")
-        (kept,) = runtime.open_house().journal.verdicts.list(condition="pneumonia")
+        kept = runtime.open_house().journal.verdicts.list(condition="pneumonia")[-1]
         assert (kept.verdict.opinion, kept.verdict.revised) == ("no", True)
 
     def test_a_verdict_that_cannot_be_stored_is_said_and_tried_again(self, xray, read, monkeypatch):
@@ -250,7 +362,8 @@ class TestVerdict:
         assert "Verdict not stored: The disk is full." in read(test)
         test.run()
         assert "not stored" not in read(test)
-        assert len(runtime.open_house().journal.verdicts.list()) == 1
+        kept = runtime.open_house().journal.verdicts.list()
+        assert [item.verdict.response for item in kept] == ["", "accepted"]
 
     def test_a_changed_reading_is_marked(self, xray, read):
         test = xray(fake_films.make_file(1))

@@ -3,6 +3,7 @@
 import csv
 import io
 from dataclasses import fields, replace
+from datetime import timedelta
 
 import fake_models
 import pytest
@@ -101,6 +102,32 @@ def test_the_newest_response_of_a_reader_counts_once(house):
     found = build(house)
     assert found.n_readings == 12
     assert by_name(found)["Agreement: Answer accepted"].value.value == pytest.approx(11 / 12)
+
+
+def test_who_gave_no_response_is_counted_once_and_only_there(house):
+    from medcore.journal import Who
+
+    fill_three_readers(house.journal, [{"before": "yes", "called": True}] * 12)
+    known = house.journal.verdicts.list()
+    for i, item in enumerate(known):  # each was first stored as the answer was shown
+        opened = replace(item.verdict, committed_at=verdicts.START + timedelta(seconds=i))
+        house.journal.verdicts.add(opened, by=Who(actor=item.actor))
+        shown = replace(opened, response="", responded_at=None)
+        house.journal.verdicts.add(shown, by=Who(actor=item.actor))
+    silent = "Agreement: Opinion given, answer shown, no response"
+    found = by_name(build(house))[silent]
+    assert (found.value.value, found.n) == (0.0, 12)
+    for seconds in (100, 100, 200, 300, 400):  # the same opinion twice
+        at = verdicts.START + timedelta(seconds=seconds)
+        left = replace(known[0].verdict, response="", responded_at=None, committed_at=at)
+        house.journal.verdicts.add(left, by=Who(actor="account:ada"))
+    unseen = replace(known[0].verdict, response="", responded_at=None, revealed_at=None, committed_at=verdicts.START)
+    house.journal.verdicts.add(unseen, by=Who(actor="account:bea"))
+    report = build(house)
+    found = by_name(report)[silent]
+    assert (found.value.value, found.n) == (pytest.approx(4 / 16), 16)
+    assert report.n_readings == 12
+    assert by_name(report)["Agreement: Answer accepted"].n == 12
 
 
 def test_versions_are_kept_apart(house):

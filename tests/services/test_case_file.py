@@ -225,7 +225,7 @@ def open_worklist(house, gateway=None, own=OwnReading.PNEUMONIA, prevalence=None
         (film_case,) = reading.score(desk, [film_case])
     if own is not None:
         film_case = reading.read(desk, film_case, own, "See Mr Smith")
-        if reading.can_be_seen(film_case):
+        if reading.can_be_seen(desk, film_case):
             film_case = reading.see(desk, film_case)
     return Worklist(desk, film_case, prevalence)
 
@@ -245,7 +245,7 @@ class TestFilm:
         assert (case.reader.reading, case.reader.verdict, case.reader.reason) == (
             "pneumonia",
             "overrides",
-            "An old scar",
+            "Another reason: An old scar",
         )
         assert case.point.name == "balanced"
         assert "mueller" not in repr(case)

@@ -154,7 +154,7 @@ def read_one(desk, prevalence=None, **header):
     case = reading.open_film(desk, reading.new_case(1, "Quillfeather^Zenobia.dcm"), film)
     case = reading.score(desk, [case])[0] if not case.scored else case
     case = reading.read(desk, case, OwnReading.PNEUMONIA, "right lower field, as in Quillfeather")
-    return reading.see(desk, case) if reading.can_be_seen(case) else case
+    return reading.see(desk, case) if reading.can_be_seen(desk, case) else case
 
 
 class TestFilm:

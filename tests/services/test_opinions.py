@@ -84,6 +84,14 @@ def test_accepted(house, case):
     assert house.journal.audit.verify().ok
 
 
+def test_without_a_response(house, case):
+    shown = opinions.keep_verdict(house, response=None, **case)
+    assert (shown.verdict.response, shown.verdict.reason_code, shown.verdict.responded_at) == ("", "", None)
+    later = opinions.keep_verdict(house, response=Response(word="accepted"), **case)
+    assert later.assessment_id == shown.assessment_id
+    assert later.verdict.committed_at == shown.verdict.committed_at
+
+
 def test_two_responses_are_two_verdicts_of_one_result(house, case):
     opinions.keep_verdict(house, response=Response(word="accepted"), **case)
     opinions.keep_verdict(house, response=Response(word="overridden", code="input"), **{**case, "revised": True})

@@ -96,6 +96,31 @@ class TestReadFirst:
         assert reading.read(desk, seen, OwnReading.NORMAL).revised
         assert actions(desk)[-1] == ("read_film", "normal_revised")
 
+    def test_where_the_site_does_not_read_first_the_answer_is_open(self, desk):
+        first = [True]
+        desk = dataclasses.replace(desk, reads_first=lambda: first[0])
+        case = score_case(desk)
+        with pytest.raises(UnreadFilmError):
+            reading.reveal(desk, case)
+        first[0] = False  # asked at every use
+        assert reading.reveal(desk, case).p == pytest.approx(0.83)
+        assert reading.reveal(desk, reading.see(desk, case)).saliency is not None
+        assert reading.judge(desk, case, Verdict(agrees=True)).verdict.agrees
+        first[0] = True
+        with pytest.raises(UnreadFilmError):
+            reading.judge(desk, case, Verdict(agrees=True))
+
+    def test_a_first_reading_beside_the_score_is_late_for_ever(self, desk):
+        desk = dataclasses.replace(desk, reads_first=lambda: False)
+        seen = dataclasses.replace(score_case(desk), seen=True)
+        late = reading.read(desk, seen, OwnReading.NORMAL)
+        assert (late.late, late.revised) == (True, False)
+        assert actions(desk)[-1] == ("read_film", "normal_late")
+        again = reading.read(desk, late, OwnReading.PNEUMONIA)
+        assert (again.late, again.revised) == (True, False)
+        before = reading.read(desk, score_case(desk), OwnReading.NORMAL)
+        assert (before.late, before.revised) == (False, False)
+
     def test_a_film_without_pixels_cannot_be_read(self, desk):
         with pytest.raises(InputError, match="not open"):
             reading.read(desk, reading.new_case(1, "a"), OwnReading.NORMAL)
@@ -217,7 +242,12 @@ class TestExplanation:
         case = read_case(desk)
         with pytest.raises(InputError, match="why you override"):
             reading.judge(desk, case, Verdict(agrees=False, reason="  "))
-        assert reading.judge(desk, case, Verdict(agrees=False, reason=" rotated ")).verdict.reason == "rotated"
+        with pytest.raises(InputError, match="why you override"):
+            reading.judge(desk, case, Verdict(agrees=False, code="because", reason="rotated"))
+        words = reading.judge(desk, case, Verdict(agrees=False, reason=" rotated ")).verdict
+        assert (words.code, words.reason, words.text) == ("other", "rotated", "Another reason: rotated")
+        coded = reading.judge(desk, case, Verdict(agrees=False, code="explanation")).verdict
+        assert (coded.code, coded.text) == ("explanation", "The explanation does not make sense here")
 
 
 class TestTurn:

@@ -348,6 +348,6 @@ class TestOthers:
         (row,) = rows_of(worklist)
         assert row["file"].startswith("'=")
         assert row["note"] == "'@note"
-        assert row["override_reason"] == "'-1"
+        assert (row["override_code"], row["override_reason"]) == ("other", "'-1")
         assert row["p_percent"] == "83"
         assert worklist.desk.journal.events(1)[0].action == "export_films"

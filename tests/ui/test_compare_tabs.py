@@ -15,7 +15,8 @@ from medcore.results import Explanation, Status
 from medcore.services.compare import labelled
 from medcore.services.compare.comparing import compare_bundles, differences, folds, subgroups
 from medcore.services.compare.same_patient import PatientView, list_made_up, read_values
-from medcore.ui import compare_tabs, runtime
+from medcore.services.trust import opinions, site
+from medcore.ui import compare_tabs, read_first, runtime, state
 from medcore.ui.compare_differences import describe_differences, draw_differences, draw_folds
 from medcore.ui.compare_patient import render_patient
 from medcore.ui.compare_scene import Scene
@@ -252,6 +253,36 @@ class TestSamePatient:
         test = open_tab("Same patient")
         test.radio(key="same_patient_source").set_value("Patient on the risk page").run()
         assert "Nothing is entered" in read(test)
+
+    def test_it_is_no_way_round_the_opinion_that_comes_first(self, open_tab, tmp_path):
+        gateway = fake_models.FakeGateway()
+        test = open_tab("Same patient", gateway=gateway)
+        house = runtime.open_house()
+        site.set_read_first(house, "diabetes", True, version=0)
+        values = {"already_diagnosed": "no", "age_years": "61", "sex": "male"}
+        draft = state.Draft(values=values, case="one")
+        test.session_state[state.DRAFTS_KEY] = {"diabetes": draft}
+        test.radio(key="same_patient_source").set_value("Patient on the risk page").run()
+        assert "say on the risk page what you think" in read(test)
+        assert "ask_all_models" not in {button.key for button in test.button}
+        assert gateway.calls == []
+        test.session_state[state.DRAFTS_KEY] = {"diabetes": draft}
+        given = opinions.commit(house, "diabetes", MODELS[0], "no", opened_at=house.journal.now())
+        test.session_state["mc_opinions"] = {"one": read_first._Case(opened_at=given.opened_at, opinion=given)}
+        test.run()
+        test.button(key="ask_all_models").click().run()
+        assert len(gateway.calls) == len(MODELS)
+        site.set_read_first(house, "diabetes", False, version=1)
+        test.session_state["mc_opinions"] = {}
+        test.run()
+        assert "say on the risk page" not in read(test)
+
+    def test_made_up_patients_need_no_opinion(self, open_tab):
+        test = open_tab("Same patient")
+        site.set_read_first(runtime.open_house(), "diabetes", True, version=0)
+        test.run()
+        test.button(key="ask_all_models").click().run()
+        assert "Estimated risk of the same patient" in read(test)
 
 
 class TestBoardPaper:

@@ -46,7 +46,7 @@ def test_the_line_for_the_notes_holds_the_result_and_nothing_of_the_child_or_the
         "Medcore pneumonia v1.2 (ab12cd) 2026-01-02: Pneumonia pattern: 42 % (27-62) at a site where"
     )
     assert "Own reading: pneumonia." in text
-    assert "Overridden: rotated." in text
+    assert "Overridden: Another reason: rotated." in text
     assert text.endswith("Decision support, not a diagnosis.")
     assert "mueller" not in text
 

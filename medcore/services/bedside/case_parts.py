@@ -332,7 +332,8 @@ def describe_reader(case: FilmCase, actor: str) -> CaseReader:
         actor=actor,
         reading=case.reading.value if case.reading is not None else "",
         revised=case.revised,
+        late=case.late,
         note=case.note,
         verdict="" if verdict is None else "agrees" if verdict.agrees else "overrides",
-        reason=verdict.reason if verdict is not None else "",
+        reason=verdict.text if verdict is not None else "",
     )

@@ -1,9 +1,10 @@
 """The radiologist's use case: open films, score them, let the reader speak first, then show what the model says.
 
-One rule runs through this module: **no probability, colour or order of probability leaves it for a film that
-nobody has read yet**. A score is sealed inside its :class:`FilmCase`; :func:`reveal` is the only way to it and
-refuses until a reading is recorded. Everything is written to the journal before it can be shown. A film's file
-name serves its owner's screen only; in the journal a film is a keyed hash of its pixels.
+One rule runs through this module: where the site reads first (the default), **no probability, colour or order of
+probability leaves it for a film that nobody has read yet**. A score is sealed inside its :class:`FilmCase`;
+:func:`reveal` is the only way to it and refuses until a reading is recorded. Everything is written to the journal
+before it can be shown. A film's file name serves its owner's screen only; in the journal a film is a keyed hash of its
+pixels.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from medcore.services.gateway import Gateway
 from medcore.services.operating import OperatingPoint, place
 from medcore.services.prevalence import restate_risk
 from medcore.services.trust.activation import Activation
+from medcore.services.trust.reasons import OTHER, REASONS, write_reason
 
 __all__ = [
     "HEAT_MAP",
@@ -41,6 +43,7 @@ __all__ = [
     "Stage",
     "Verdict",
     "can_be_seen",
+    "is_open",
     "judge",
     "make_sample",
     "new_case",
@@ -90,10 +93,20 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What the reader makes of the model's answer: agrees, or overrides it with a reason."""
+    """What the reader makes of the model's answer: agrees, or overrides it.
+
+    ``code`` is one of :data:`medcore.services.trust.reasons.REASONS`, ``reason`` the reader's own words; own words
+    alone are another reason.
+    """
 
     agrees: bool
     reason: str = ""
+    code: str = ""
+
+    @property
+    def text(self) -> str:
+        """Reason and own words in one text; empty for an answer that was agreed with."""
+        return "" if self.agrees else write_reason(self.code or OTHER, self.reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -121,7 +134,8 @@ class FilmCase:
     remarks : tuple of str
         What else the reader should know about this film among the others: duplicates.
     reading, note : OwnReading or None, and str
-        The reader's own reading with a remark; ``revised`` when it was changed after the score was seen.
+        The reader's own reading with a remark; ``revised`` when it was changed after the score was seen, ``late``
+        when the score was seen before the first one (only where the site does not read first).
     verdict : Verdict or None
         What the reader made of the score.
     turns : int
@@ -142,6 +156,7 @@ class FilmCase:
     reading: OwnReading | None = None
     note: str = ""
     revised: bool = False
+    late: bool = False
     seen: bool = False
     verdict: Verdict | None = None
     turns: int = 0
@@ -205,6 +220,7 @@ class Desk:
 
     ``activation`` says which models may answer here, asked at every use; without it only a recall counts.
     ``who`` says who reads, asked at every use; what runs in the background goes on under the name it began with.
+    ``reads_first`` says whether this site wants the own reading before the score, asked at every use.
     """
 
     condition: FilmCondition
@@ -214,6 +230,7 @@ class Desk:
     gateway: Gateway
     points: tuple[OperatingPoint, ...] = ()
     activation: Callable[[], Activation] | None = None
+    reads_first: Callable[[], bool] = lambda: True
 
     @property
     def actor(self) -> Actor:
@@ -290,7 +307,7 @@ def score(desk: Desk, cases: Sequence[FilmCase]) -> tuple[FilmCase, ...]:
 def read(desk: Desk, case: FilmCase, reading: OwnReading, note: str = "") -> FilmCase:
     """Record the reader's own reading; journalled by its code only.
 
-    A reading that is changed after the score was seen is marked as revised.
+    A reading that is changed after the score was seen is marked as revised, a first one given beside it as late.
 
     Raises
     ------
@@ -302,9 +319,11 @@ def read(desk: Desk, case: FilmCase, reading: OwnReading, note: str = "") -> Fil
     desk.allow(Action.ASSESS, Resource.FILM)
     if case.stage is not Stage.OPEN:
         raise InputError(f"film {case.number} cannot be read: it is not open")
-    revised = case.revised or (case.seen and reading is not case.reading)
-    _record(desk, "read_film", f"{reading.value}_revised" if revised else reading.value, case)
-    return replace(case, reading=reading, note=note.strip()[:MAX_NOTE_LENGTH], revised=revised)
+    late = case.late or (case.seen and case.reading is None)
+    revised = not late and (case.revised or (case.seen and reading is not case.reading))
+    mark = "_late" if late else "_revised" if revised else ""
+    _record(desk, "read_film", f"{reading.value}{mark}", case)
+    return replace(case, reading=reading, note=note.strip()[:MAX_NOTE_LENGTH], revised=revised, late=late)
 
 
 def judge(desk: Desk, case: FilmCase, verdict: Verdict) -> FilmCase:
@@ -313,18 +332,25 @@ def judge(desk: Desk, case: FilmCase, verdict: Verdict) -> FilmCase:
     Raises
     ------
     UnreadFilmError
-        The film was not read yet.
+        The film was not read yet, and this site reads first.
     InputError
         There is no score to judge, or an override without a reason.
     """
     desk.allow(Action.SAVE, Resource.VERDICT)
-    _require_reading(case)
+    _require_reading(desk, case)
     if case._answer is None or case._answer.p_calibrated is None:
         raise InputError(f"film {case.number} has no score to agree with")
-    if not verdict.agrees and not verdict.reason.strip():
-        raise InputError("say in a few words why you override the score", field="reason")
+    own = verdict.reason.strip()[:MAX_NOTE_LENGTH]
+    code = "" if verdict.agrees else verdict.code or (OTHER if own else "")
+    if not verdict.agrees and code not in REASONS:
+        raise InputError("say why you override the score: choose a reason", field="reason")
     _record(desk, "judge_film", "agree" if verdict.agrees else "override", case, case._answer)
-    return replace(case, verdict=replace(verdict, reason=verdict.reason.strip()[:MAX_NOTE_LENGTH]))
+    return replace(case, verdict=replace(verdict, reason=own, code=code))
+
+
+def is_open(desk: Desk, case: FilmCase) -> bool:
+    """Whether a film's score may be seen: after the own reading, or as soon as it is there if the site says so."""
+    return case.reading is not None or not desk.reads_first()
 
 
 def reveal(desk: Desk, case: FilmCase, prevalence: float | None = None, method: str = HEAT_MAP) -> Finding | None:
@@ -335,10 +361,10 @@ def reveal(desk: Desk, case: FilmCase, prevalence: float | None = None, method: 
     Raises
     ------
     UnreadFilmError
-        The film was not read yet.
+        The film was not read yet, and this site reads first.
     """
     desk.allow(Action.VIEW, Resource.FILM)
-    _require_reading(case)
+    _require_reading(desk, case)
     answer = case._answer
     if answer is None:
         return None
@@ -384,11 +410,11 @@ def see(desk: Desk, case: FilmCase, method: str = HEAT_MAP) -> FilmCase:
     Raises
     ------
     UnreadFilmError
-        The film was not read yet: where a model looks is a hint, too.
+        The film was not read yet, and this site reads first: where a model looks is a hint, too.
     StorageError
         It could not be journalled.
     """
-    _require_reading(case)
+    _require_reading(desk, case)
     answer = case._answer
     if answer is None or answer.p_calibrated is None or case.tensor is None:
         raise InputError(f"film {case.number} has no score to explain")
@@ -401,11 +427,11 @@ def see(desk: Desk, case: FilmCase, method: str = HEAT_MAP) -> FilmCase:
     return replace(case, _maps={**case._maps, method: saliency})
 
 
-def can_be_seen(case: FilmCase, method: str = HEAT_MAP) -> bool:
-    """Whether a map may be computed and is not there: a read film with a number, not tried yet."""
+def can_be_seen(desk: Desk, case: FilmCase, method: str = HEAT_MAP) -> bool:
+    """Whether a map may be computed and is not there: an open film with a number, not tried yet."""
     answer = case._answer
     scored = answer is not None and answer.p_calibrated is not None
-    return scored and case.reading is not None and method not in case._maps
+    return scored and method not in case._maps and is_open(desk, case)
 
 
 def turn(desk: Desk, case: FilmCase) -> FilmCase:
@@ -438,8 +464,8 @@ def hash_pixels(stored: np.ndarray) -> str:
     return hashlib.sha256(repr(stored.shape).encode() + stored.tobytes()).hexdigest()
 
 
-def _require_reading(case: FilmCase) -> None:
-    if case.reading is None:
+def _require_reading(desk: Desk, case: FilmCase) -> None:
+    if not is_open(desk, case):
         raise UnreadFilmError(f"film {case.number} has not been read yet: your own reading comes first")
 
 

@@ -312,12 +312,12 @@ class Worklist:
         return self._replace(case_id, lambda case: reading.judge(self.desk, case, verdict))
 
     def reveal(self, case_id: str) -> Finding | None:
-        """Return what the model says about a read film, None while it has not answered.
+        """Return what the model says about an open film, None while it has not answered.
 
         Raises
         ------
         UnreadFilmError
-            The film was not read yet.
+            The film was not read yet, and this site reads first.
         """
         case = self.case(case_id)
         finding = reading.reveal(self.desk, case, self._prevalence, self.map_method)
@@ -326,6 +326,14 @@ class Worklist:
                 if case_id in self._cases:
                     self._cases[case_id] = replace(self._cases[case_id], seen=True)
         return finding
+
+    def is_open(self, case_id: str) -> bool:
+        """Whether a film's score may be seen; see :func:`medcore.services.films.reading.is_open`."""
+        return reading.is_open(self.desk, self.case(case_id))
+
+    def find(self, case_id: str) -> Finding | None:
+        """Return what may be shown of a film: None while it is closed or the model has not answered."""
+        return self.reveal(case_id) if self.is_open(case_id) else None
 
     def withdraw(self) -> None:
         """Take back the scores of models that were switched off or recalled since.
@@ -353,7 +361,7 @@ class Worklist:
         """Compute the map of a read film once nothing else is to do, so that it is there when it is asked for."""
         case, wanted = self.case(case_id), (case_id, self.map_method)
         with self._changed:
-            if wanted not in self._maps and reading.can_be_seen(case, self.map_method):
+            if wanted not in self._maps and reading.can_be_seen(self.desk, case, self.map_method):
                 self._maps.append(wanted)
         self._start()
 
@@ -389,14 +397,16 @@ class Worklist:
     def arrange(self, sort: Sort = Sort.ARRIVAL, keep: Keep = Keep.ALL) -> tuple[FilmCase, ...]:
         """Return the films in the order of the list.
 
-        Arrival keeps the views of one study together. Probability orders read films only, the others follow as
-        they arrived. Triage orders unread films by their score too, where the site has switched it on.
+        Arrival keeps the views of one study together. Probability orders open films only (see
+        :func:`medcore.services.films.reading.is_open`), the others follow as they arrived. Triage orders unread films
+        by their score too, where the site has switched it on.
         """
         cases = [case for case in self.cases if _KEEPS[keep](case)]
         if sort is Sort.TRIAGE and self.triage:
             return tuple(sorted(cases, key=lambda case: -_hidden_p(case)))
         if sort is Sort.PROBABILITY:
-            return tuple(sorted(cases, key=lambda case: -_hidden_p(case) if case.reading is not None else 1.0))
+            open_ = {case.id for case in cases if reading.is_open(self.desk, case)}
+            return tuple(sorted(cases, key=lambda case: -_hidden_p(case) if case.id in open_ else 1.0))
         places: dict[str, int] = {}
         for case in cases:
             places.setdefault(_study_of(case), case.number)
@@ -423,13 +433,14 @@ class Worklist:
         return max(earlier, key=lambda other: (other.pixels.acquired_on, -other.number), default=None)
 
     def write_csv(self) -> str:
-        """Write the list as CSV, journalled first; films that were not read have no figure in it."""
+        """Write the list as CSV, journalled first; films that are not open have no figure in it."""
         self._record("export_films", "csv", n_records=len(self.cases))
         out = io.StringIO()
         writer = csv.writer(out)
         writer.writerow(_CSV_HEAD)
         for case in self.cases:
-            finding = reading.reveal(self.desk, case, self._prevalence) if case.reading is not None else None
+            is_open = reading.is_open(self.desk, case)
+            finding = reading.reveal(self.desk, case, self._prevalence) if is_open else None
             writer.writerow([_defuse(text) for text in _write_row(case, finding)])
         return out.getvalue()
 
@@ -651,6 +662,7 @@ _CSV_HEAD = (
     "hi_percent",
     "on_mix_percent",
     "verdict",
+    "override_code",
     "override_reason",
     "reasons",
     "model",
@@ -671,10 +683,11 @@ def _write_row(case: FilmCase, finding: Finding | None) -> list[str]:
         case.name,
         state,
         case.reading.value if case.reading else "",
-        "yes" if case.revised else "",
+        "after the score" if case.late else "yes" if case.revised else "",
         case.note,
         *shown,
         verdict,
+        case.verdict.code if case.verdict else "",
         case.verdict.reason if case.verdict else "",
         reasons,
         finding.prediction.model_id if finding else "",

@@ -108,8 +108,8 @@ def list_versions(house: House, condition_id: str) -> tuple[Version, ...]:
 def report(house: House, condition_id: str, version: Version) -> AgreementReport:
     """Return the report about one model version; journalled first.
 
-    Counted is the newest verdict of each reader on each saved result, with a response. ``unsure`` and readings without
-    a cut-off are left out where yes and no are compared.
+    Counted is the newest verdict of each reader on each saved result, with a response; how many opinions had none is
+    one of its lines. ``unsure`` and readings without a cut-off are left out where yes and no are compared.
 
     Raises
     ------
@@ -183,9 +183,16 @@ def _build(house: House, condition_id: str, version: Version) -> AgreementReport
     if why:
         return AgreementReport(condition=condition_id, version=version, n_readings=None, withheld=why)
     readings = [_to_reading(item, outcomes.get(item.assessment_id)) for item in newest.values()]
-    return AgreementReport(
-        condition=condition_id, version=version, n_readings=len(readings), measures=tuple(_measure(readings))
-    )
+    measures = tuple(_measure(readings, _count_silent(kept)))
+    return AgreementReport(condition=condition_id, version=version, n_readings=len(readings), measures=measures)
+
+
+def _count_silent(kept: Iterable[SavedVerdict]) -> int:
+    """Count the opinions after which the answer was shown and no response came; reader and time name an opinion."""
+    known = [(item.verdict, item.actor) for item in kept if item.verdict is not None]
+    answered = {(actor, verdict.committed_at) for verdict, actor in known if verdict.response}
+    shown = {(actor, verdict.committed_at) for verdict, actor in known if verdict.revealed_at is not None}
+    return len(shown - answered)
 
 
 def _find_reason(n: int, readers: set[str]) -> str:
@@ -213,7 +220,7 @@ def _to_reading(saved: SavedVerdict, outcome: bool | None) -> _Reading:
     )
 
 
-def _measure(readings: Sequence[_Reading]) -> Iterable[Measure]:
+def _measure(readings: Sequence[_Reading], n_silent: int) -> Iterable[Measure]:
     placed = [item for item in readings if item.called is not None]
     decided = [item for item in placed if item.before is not None]
     known = [item for item in decided if item.outcome is not None]
@@ -222,6 +229,9 @@ def _measure(readings: Sequence[_Reading]) -> Iterable[Measure]:
     yield _kappa(part, decided)
     yield _share(part, "Reader was unsure before the answer", readings, lambda r: r.before is None)
     yield _share(part, "Answer accepted", readings, lambda r: r.accepted)
+    n = len(readings) + n_silent
+    silent = "Opinion given, answer shown, no response"
+    yield Measure(part=part, name=silent, unit="share", n=n, value=wilson_interval(n_silent, n))
     part = "Changes of mind"
     yield _share(part, "Reader changed to yes or to no after the answer", decided, lambda r: r.before is not r.after)
     yield _share(part, "Toward right: wrong before, right after", known, lambda r: _moved(r, to_right=True))

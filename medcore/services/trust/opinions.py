@@ -6,10 +6,9 @@ stored is one verdict beside the saved result it is about, with the four times; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
+from typing import Any
 
 from medcore import __version__
 from medcore.access import Action, Actor, Resource, describe_actor, who_is
@@ -18,9 +17,10 @@ from medcore.journal import Event, NewVerdict, SavedVerdict
 from medcore.results import Assessment
 from medcore.services.bedside.clinic import FormReading
 from medcore.services.compare.cut_offs import find_locked
-from medcore.services.films.reading import FilmCase, Finding, OwnReading
+from medcore.services.films.reading import FilmCase, Finding, OwnReading, Verdict
 from medcore.services.house import House
 from medcore.services.trust import cases, site
+from medcore.services.trust.reasons import MOST_REASON_CHARS, OTHER, REASONS, write_reason
 
 __all__ = [
     "MOST_REASON_CHARS",
@@ -37,19 +37,6 @@ __all__ = [
     "word_of_film",
 ]
 
-OTHER = "other"
-REASONS: Mapping[str, str] = MappingProxyType(
-    {
-        "patient": "I know something about this patient that the model does not",
-        "input": "A value is wrong, old or not known",
-        "population": "This patient is unlike those of the study",
-        "explanation": "The explanation does not make sense here",
-        OTHER: "Another reason",
-    }
-)
-"""Why a reader overrides: the word that is stored and the sentence for the page."""
-
-MOST_REASON_CHARS = 500
 _FILM_WORDS = {
     OwnReading.NORMAL: "no",
     OwnReading.PNEUMONIA: "yes",
@@ -88,10 +75,7 @@ class Response:
     @property
     def reason(self) -> str:
         """Reason and remark in one text; empty for an answer that was accepted."""
-        if self.word == "accepted":
-            return ""
-        remark = self.remark.strip()[:MOST_REASON_CHARS]
-        return f"{REASONS[self.code]}: {remark}" if remark else REASONS[self.code]
+        return "" if self.word == "accepted" else write_reason(self.code, self.remark)
 
 
 def is_first(house: House, condition_id: str) -> bool:
@@ -162,13 +146,16 @@ def keep_verdict(
     reading: FormReading,
     assessment: Assessment,
     opinion: Opinion,
-    response: Response,
+    response: Response | None,
     revealed_at: datetime,
     revised: bool,
     pseudonym: str | None,
     key: str,
 ) -> SavedVerdict:
     """Store the result and what the reader thought before and after it; on return both are on disk.
+
+    Without a response (None) what is stored is that an opinion was given and the answer shown. A response that comes
+    later is another verdict with the same opinion; the agreement report takes the two for one reading.
 
     A remark is kept only with a patient: a result of nobody holds no free text.
 
@@ -198,16 +185,13 @@ def keep_verdict(
         assessment_id=saved.id,
         opinion=opinion.word,
         p_reader=opinion.p,
-        response=response.word,
-        reason=_reason(response, pseudonym),
-        reason_code=response.code if response.word == "overridden" else "",
         called=None if cut_off is None else prediction.p_calibrated >= cut_off,
         threshold=cut_off,
         revised=revised,
         opened_at=opinion.opened_at,
         committed_at=opinion.committed_at,
         revealed_at=revealed_at,
-        responded_at=house.journal.now(),
+        **_describe(house, response, pseudonym),
     )
     return house.journal.verdicts.add(new, by=who_is(actor))
 
@@ -224,39 +208,33 @@ def keep_film_verdict(
 ) -> SavedVerdict:
     """Store a film's result and what its reader thought before and after it; as :func:`keep_verdict`.
 
+    Without agree or override the response is empty.
+
     Raises
     ------
     InputError
-        The film has no verdict or no score.
+        The film has no score, or was first read beside it: that reading is no opinion before the answer.
     """
     actor = house.allow(Action.SAVE, Resource.VERDICT)
     answer = finding.prediction
-    if case.verdict is None or answer.p_calibrated is None:
-        raise InputError(f"Film {case.number} has no verdict to keep.", field="film")
+    if answer.p_calibrated is None or case.late:
+        raise InputError(f"Film {case.number} has no reading before its score to keep.", field="film")
     try:
         saved = cases.save_film(house, case=case, finding=finding, pseudonym=pseudonym, keep_image=False, key=key)
     except EditConflictError:  # saved before the verdict: the film as it is now is another result
         later = f"{key} {case.reading} {case.verdict}"
         saved = cases.save_film(house, case=case, finding=finding, pseudonym=pseudonym, keep_image=False, key=later)
-    response = Response(
-        word="accepted" if case.verdict.agrees else "overridden",
-        code="" if case.verdict.agrees else OTHER,
-        remark=case.verdict.reason,
-    )
     cut_off = find_cut_off(house, answer.model_id)
     new = NewVerdict(
         assessment_id=saved.id,
         opinion=opinion.word,
-        response=response.word,
-        reason=_reason(response, pseudonym),
-        reason_code=response.code,
         called=None if cut_off is None else answer.p_calibrated >= cut_off,
         threshold=cut_off,
         revised=case.revised,
         opened_at=opinion.opened_at,
         committed_at=opinion.committed_at,
         revealed_at=revealed_at,
-        responded_at=house.journal.now(),
+        **_describe(house, _respond(case.verdict), pseudonym),
     )
     return house.journal.verdicts.add(new, by=who_is(actor))
 
@@ -272,10 +250,26 @@ def word_of_film(reading: OwnReading) -> str:
     return _FILM_WORDS[reading]
 
 
-def _reason(response: Response, pseudonym: str | None) -> str:
-    if response.word == "accepted" or pseudonym is not None:
-        return response.reason
-    return REASONS[response.code]
+def _respond(verdict: Verdict | None) -> Response | None:
+    """Return the response that a film's verdict is."""
+    if verdict is None:
+        return None
+    if verdict.agrees:
+        return Response(word="accepted")
+    return Response(word="overridden", code=verdict.code, remark=verdict.reason)
+
+
+def _describe(house: House, response: Response | None, pseudonym: str | None) -> dict[str, Any]:
+    """Return what a verdict says about the response; a remark only with a patient."""
+    if response is None:
+        return {"response": "", "responded_at": None}
+    coded = response.word == "overridden"
+    return {
+        "response": response.word,
+        "reason": response.reason if pseudonym is not None or not coded else REASONS[response.code],
+        "reason_code": response.code if coded else "",
+        "responded_at": house.journal.now(),
+    }
 
 
 def _note(house: House, actor: Actor, condition_id: str) -> None:

@@ -107,6 +107,7 @@ def pack_film(
         "reader": {
             "reading": reader.reading,
             "revised": reader.revised,
+            "late": reader.late,
             "note": reader.note if named else "",
             "verdict": reader.verdict,
             "reason": reader.reason if named else "",
