@@ -95,8 +95,10 @@ def _training_text(manifest: Manifest, recipe: FilmRecipe) -> str:
         "because films of ill children were smaller. "
         + looks.get(recipe.plan.look, "")
         + rehearsed
-        + "Every choice (recipe, epochs, cut-offs, calibration) was made on validation and training films; the test "
-        "films were scored once for this bundle, and the release is logged in `releases.csv`."
+        + "Epochs, cut-offs and calibration were chosen on validation and training films; the test films were scored "
+        "once for this bundle. `releases.csv` lists every bundle whose test films were ever scored, also those that were "
+        "not kept: where there are several of one name, the kept one was chosen with these figures in view, and they are "
+        "a little flattered."
     )
 
 
