@@ -12,4 +12,4 @@ if runtime.exists():
 
     st.set_page_config(page_title="Medcore", page_icon=theme.ICON, layout="wide", initial_sidebar_state="collapsed")
     theme.apply()
-    navigation.navigate().run()
+    navigation.run()

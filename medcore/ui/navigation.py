@@ -12,12 +12,12 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page as StreamlitPage
 
-from medcore.errors import MedcoreError
+from medcore.errors import MedcoreError, SessionError
 from medcore.services.house import Page
 from medcore.services.trust.entrance import offered_pages
 from medcore.ui import account, visitor
 
-__all__ = ["arrange", "list_pages", "navigate"]
+__all__ = ["arrange", "list_pages", "navigate", "run"]
 
 _ROOT = Path(__file__).resolve().parents[2]
 _START_ADDRESS = "start"
@@ -96,6 +96,17 @@ def navigate() -> StreamlitPage:
     listed = [page for members in shown.values() for page in members]
     shown[""] += [page for page in made.values() if page not in listed]
     return st.navigation(dict(shown), position="top")
+
+
+def run() -> None:
+    """Draw the top bar and the page of the address.
+
+    A session that ends while the page is drawn leads to the notice of the page's guard, not to a failure.
+    """
+    try:
+        navigate().run()
+    except SessionError:
+        st.rerun()
 
 
 def _identify() -> tuple[tuple[Page, ...], str, frozenset[str]]:

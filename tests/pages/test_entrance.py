@@ -14,7 +14,7 @@ from medcore.access.roles import Page
 from medcore.errors import SessionExpiredError, SessionRevokedError, StorageError
 from medcore.services.house import Catalog
 from medcore.services.trust import entrance
-from medcore.ui import navigation, runtime, visitor
+from medcore.ui import guard, navigation, runtime, visitor
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = navigation.list_pages()
@@ -43,7 +43,7 @@ class Visit:
 
     def open(self, page, test=None):
         """Run a page; returns (all its HTML, how many things one could fill in or press)."""
-        test = test or AppTest.from_file(str(file_of(page)), default_timeout=60)
+        test = AppTest.from_file(str(file_of(page)), default_timeout=60) if test is None else test
         test.run()
         assert not test.exception, test.exception
         widgets = len(test.button) + len(test.text_input) + len(test.selectbox) + len(test.multiselect)
@@ -202,6 +202,24 @@ def test_another_account_in_the_same_tab_finds_nothing_of_the_first(with_models,
     assert not test.exception
     assert "61" not in str(test.session_state["mc_drafts"]["diabetes"].values)
     assert not test.text_input(key="age_years").value
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_session_that_ends_while_its_page_is_drawn_leads_to_the_notice(visit, monkeypatch, role):
+    visit.enter_as(role)
+    opened, runs = guard.open_house, []
+
+    def open_and_end(page):
+        house = opened(page)
+        runs.append(page)
+        visit.access.sessions.end(visit.token)
+        return house
+
+    monkeypatch.setattr(guard, "open_house", open_and_end)
+    html, widgets = visit.open(None, AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60))
+    assert len(runs) == 1
+    if role is Role.ADMINISTRATOR:  # the other first pages say it in their own place, until the next touch
+        assert_only(html, widgets, SIGN_IN, "signed out")
 
 
 def test_looking_at_the_accounts_is_an_event_and_shows_nothing_where_it_cannot_be_written(visit, monkeypatch):

@@ -140,5 +140,17 @@ def test_lifespan_starts_the_models_after_the_port_is_open_and_closes_them(house
     assert events == ["start", "close"]
 
 
+def test_a_server_below_a_path_ends_with_a_sentence(house, monkeypatch, capsys):
+    monkeypatch.setattr(server.streamlit, "get_option", {"server.baseUrlPath": "/ward"}.get)
+
+    async def live():
+        async with server.lifespan(None):
+            raise AssertionError("serves")
+
+    with pytest.raises(SystemExit):
+        run_apart(live())
+    assert "needs a host name of its own" in capsys.readouterr().err
+
+
 def test_house_is_opened_once_and_shared(house):
     assert runtime.open_house() is runtime.open_house() is house
