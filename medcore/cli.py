@@ -58,16 +58,19 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8501,
     demo: Annotated[bool, typer.Option("--demo", help="Made-up patients only, in a data folder of its own.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="With --demo: delete what the demo kept, begin anew.")] = False,
 ) -> None:
     """Open the dashboard in a browser at http://HOST:PORT."""
     from medcore.cli_access import print_password
     from medcore.cli_journal import print_recovery_key
-    from medcore.services.serving import check_port, create_journal, exec_server
+    from medcore.services.serving import check_port, clear_demo, create_journal, exec_server
     from medcore.services.trust.entrance import create_first_administrator
 
     if demo:
         os.environ["MEDCORE_DEMO"] = "on"
     check_port(host, port)
+    if fresh:
+        clear_demo()
     recovery_key = create_journal()
     if recovery_key is not None:
         print_recovery_key(recovery_key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sys
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import NoReturn
 
 from medcore.access.demo import settle_demo
 from medcore.config import read_settings
-from medcore.errors import ConfigError
+from medcore.errors import ConfigError, StorageError
 from medcore.journal import Journal
+from medcore.journal.folder import Folder, hold_lock
 
-__all__ = ["build_command", "check_port", "create_journal", "exec_server"]
+__all__ = ["build_command", "check_port", "clear_demo", "create_journal", "exec_server"]
 
 _APP = Path(__file__).resolve().parent.parent.parent / "streamlit_app.py"
 _LOOPBACK = ("127.0.0.1", "localhost")
@@ -49,6 +51,35 @@ def create_journal() -> str | None:
     with Journal(settings.data_dir) as journal:
         journal.open()
         return journal.take_recovery_key()
+
+
+def clear_demo() -> None:
+    """Delete everything a demo has kept, so that it begins anew. The site's own data is elsewhere and stays.
+
+    Raises
+    ------
+    ConfigError
+        This is no demo, or its journal is a database.
+    StorageError
+        The demo is running, or its folder cannot be deleted.
+    """
+    settings = settle_demo(read_settings())
+    if not settings.demo:
+        raise ConfigError("only a demo can begin anew: --fresh goes with --demo", field="demo")
+    if settings.journal_url:
+        raise ConfigError(
+            "--fresh deletes a demo's folder, and this demo's journal is the database of MEDCORE_JOURNAL_URL",
+            field="journal_url",
+        )
+    folder = settings.data_dir
+    if not folder.is_dir():
+        return
+    problem = "This demo is running: stop it first. Nothing was deleted."
+    with hold_lock(Folder(folder).use, wait_s=0.5, problem=problem):
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise StorageError(f"The demo's folder could not be deleted ({type(error).__name__}).") from error
 
 
 def build_command(host: str, port: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from html import escape
 
@@ -9,6 +10,7 @@ import streamlit as st
 
 from medcore.errors import EditConflictError, MedcoreError
 from medcore.services.house import House
+from medcore.services.trust.demo_patients import DEMO_PATIENTS_NOTE, is_filled
 from medcore.services.trust.patients import (
     KINDS,
     Patient,
@@ -39,6 +41,8 @@ def show(house: House, patient: Patient | None) -> None:
     st.session_state[_VIEW_KEY] = chosen if chosen in views else views[0]
     with st.container(key="patients"):
         view = st.segmented_control("What to show", views, key=_VIEW_KEY, label_visibility="collapsed", required=True)
+        if house.actor.demo:
+            _show_demo_note(house)
         done = st.session_state.pop(_DONE_KEY, "")
         if done:
             st.html(f'<p class="mc-done" role="status">{escape(done)}</p>')
@@ -50,6 +54,14 @@ def show(house: House, patient: Patient | None) -> None:
             _show_change(house, patient)
         else:
             timeline.show(house, patient)
+
+
+def _show_demo_note(house: House) -> None:
+    """Say where a demo's patients come from, and that their visitors share them."""
+    waiting = ""
+    with contextlib.suppress(MedcoreError):  # what is wrong with the journal is said below
+        waiting = "" if is_filled(house) else " They are being made now: look again in a minute."
+    st.html(f'<p class="mc-quiet mc-demo-note" role="note">{escape(DEMO_PATIENTS_NOTE + waiting)}</p>')
 
 
 def _show_all(house: House) -> None:

@@ -1,4 +1,4 @@
-"""What the server does without a visitor: saying whether it is ready, and the site's daily retention run."""
+"""What the server does without a visitor: saying whether it is ready, the daily retention run, a demo's patients."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from medcore.errors import MedcoreError
+from medcore.services.trust.demo_patients import fill_demo
 from medcore.services.trust.readiness import Readiness, check_readiness
 from medcore.services.trust.retention import run_rule
 from medcore.ui import runtime
 
-__all__ = ["DAY_S", "answer_ready", "keep_retention", "run_retention"]
+__all__ = ["DAY_S", "answer_ready", "keep_retention", "make_demo_patients", "run_retention"]
 
 DAY_S = 86_400.0
 _FRESH_S = 2.0
 """An answer about readiness serves this long, so that asking often costs the journal nothing."""
+
+_READY_S = 1.0
+"""How often it is asked whether the models are ready for a demo's patients."""
 
 _log = logging.getLogger(__name__)
 _lock = threading.Lock()
@@ -51,6 +55,40 @@ def run_retention() -> int:
     except MedcoreError as error:
         _log.error("the retention run failed: %s", error.code)
         return 0
+
+
+async def make_demo_patients() -> None:
+    """Fill a demo with its made-up patients once the models are ready; a failure is logged and tried at the next start.
+
+    Cancelled, it stops before the next result.
+    """
+    stopped = threading.Event()
+    try:
+        while await asyncio.to_thread(_waits_for_models):
+            await asyncio.sleep(_READY_S)
+        await asyncio.to_thread(_fill, stopped)
+    finally:
+        stopped.set()
+
+
+def _waits_for_models() -> bool:
+    """Return whether this is a demo whose models are not ready yet."""
+    try:
+        house = runtime.open_house()
+    except MedcoreError:  # the pages say why
+        return False
+    return house.settings.demo and not house.gateway.ready()
+
+
+def _fill(stopped: threading.Event) -> None:
+    try:
+        house = runtime.open_house()
+    except MedcoreError:
+        return
+    try:
+        fill_demo(house, go_on=lambda: not stopped.is_set())
+    except MedcoreError as error:
+        _log.error("the demo's patients were not made: %s", error.code)
 
 
 def _look() -> Readiness:

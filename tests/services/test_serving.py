@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from medcore.errors import ConfigError
+from medcore.errors import ConfigError, StorageError
+from medcore.journal import Journal
 from medcore.services import serving
 
 
@@ -61,3 +62,44 @@ def test_the_first_start_creates_the_journal_and_shows_its_recovery_key_once(tmp
     assert len(key) > 20
     assert (tmp_path / "journal.db").is_file()
     assert serving.create_journal() is None
+
+
+@pytest.fixture
+def demo(monkeypatch, tmp_path):
+    """Return the folder of a demo that was started before, beside the site's own data."""
+    for name, value in {"DATA": str(tmp_path), "DEMO": "on", "KEY_STORE": "file"}.items():
+        monkeypatch.setenv(f"MEDCORE_{name}", value)
+    monkeypatch.delenv("MEDCORE_JOURNAL_URL", raising=False)
+    (tmp_path / "journal.db").write_text("the site's own")
+    serving.create_journal()
+    return tmp_path / "demo"
+
+
+def test_a_demo_begins_anew_and_the_sites_data_stays(demo):
+    assert (demo / "journal.db").exists()
+    serving.clear_demo()
+    assert not demo.exists()
+    assert (demo.parent / "journal.db").read_text() == "the site's own"
+    serving.clear_demo()
+    assert serving.create_journal() is not None
+
+
+def test_a_demo_that_runs_is_left_alone(demo):
+    with Journal(demo) as journal:
+        journal.open()
+        with pytest.raises(StorageError, match="is running"):
+            serving.clear_demo()
+        assert journal.audit.verify().ok
+    serving.clear_demo()
+    assert not demo.exists()
+
+
+def test_nothing_but_a_demo_begins_anew(demo, monkeypatch):
+    monkeypatch.setenv("MEDCORE_DEMO", "off")
+    with pytest.raises(ConfigError, match="--demo"):
+        serving.clear_demo()
+    monkeypatch.setenv("MEDCORE_DEMO", "on")
+    monkeypatch.setenv("MEDCORE_JOURNAL_URL", "postgresql://user@host/name")
+    with pytest.raises(ConfigError, match="database"):
+        serving.clear_demo()
+    assert demo.exists()

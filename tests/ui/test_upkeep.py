@@ -3,6 +3,8 @@
 import asyncio
 import json
 import shutil
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +14,7 @@ import pytest
 from actors import act_as
 from fake_models import make_house
 
+from medcore.errors import WorkerDiedError
 from medcore.journal import Journal, Who
 from medcore.services.trust import readiness, retention
 from medcore.ui import runtime, upkeep
@@ -95,3 +98,66 @@ def test_a_failure_is_logged_by_its_kind_only(house, caplog, monkeypatch):
     with caplog.at_level("ERROR"):
         assert upkeep.run_retention() == 0
     assert caplog.messages == ["the retention run failed: Storage"]
+
+
+def test_the_demos_patients_wait_for_the_models(house, monkeypatch):
+    inside, _ = house
+    demo = replace(inside, settings=replace(inside.settings, demo=True))
+    runtime.use(demo)
+    asked = []
+
+    def fill(served, *, go_on):
+        asked.append((served is demo, served.gateway.is_ready, go_on()))
+
+    monkeypatch.setattr(upkeep, "_READY_S", 0.01)
+    monkeypatch.setattr(upkeep, "fill_demo", fill)
+    demo.gateway.is_ready = False
+
+    async def live():
+        task = asyncio.create_task(upkeep.make_demo_patients())
+        await asyncio.sleep(0.1)
+        early = list(asked)
+        demo.gateway.is_ready = True
+        await task
+        return early
+
+    assert run_apart(live()) == []
+    assert asked == [(True, True, True)]
+
+
+def test_a_server_that_stops_breaks_the_making_off(house, monkeypatch):
+    inside, _ = house
+    demo = replace(inside, settings=replace(inside.settings, demo=True))
+    runtime.use(demo)
+    begun, ended = threading.Event(), threading.Event()
+
+    def fill(served, *, go_on):
+        begun.set()
+        for _ in range(500):
+            if not go_on():
+                ended.set()
+                return
+            time.sleep(0.01)
+
+    monkeypatch.setattr(upkeep, "fill_demo", fill)
+
+    async def live():
+        task = asyncio.create_task(upkeep.make_demo_patients())
+        await asyncio.to_thread(begun.wait, 10)
+        task.cancel()
+
+    run_apart(live())
+    assert ended.wait(10)
+
+
+def test_what_keeps_a_demo_from_its_patients_is_logged_by_its_kind(house, monkeypatch, caplog):
+    inside, _ = house
+    runtime.use(replace(inside, settings=replace(inside.settings, demo=True)))
+
+    def fill(served, *, go_on):
+        raise WorkerDiedError("Zenobia")
+
+    monkeypatch.setattr(upkeep, "fill_demo", fill)
+    with caplog.at_level("ERROR"):
+        run_apart(upkeep.make_demo_patients())
+    assert caplog.messages == [f"the demo's patients were not made: {WorkerDiedError('').code}"]

@@ -13,7 +13,7 @@ from medcore.access.demo import refuse_real_patient
 from medcore.conditions.catalog import find_condition, find_film_condition
 from medcore.errors import InputError
 from medcore.journal import NewAssessment, SavedAssessment
-from medcore.results import Assessment
+from medcore.results import Applicability, Assessment, Prediction, Reason, Status
 from medcore.services.bedside.case_parts import find_facts
 from medcore.services.bedside.clinic import FormReading
 from medcore.services.films.film_file import FILM_MEDIA_TYPE, write_film
@@ -21,7 +21,7 @@ from medcore.services.films.reading import FilmCase, Finding
 from medcore.services.house import House
 from medcore.services.trust.saved_parts import pack_applicability, pack_assessment, pack_film
 
-__all__ = ["save_assessment", "save_film"]
+__all__ = ["save_assessment", "save_film", "save_unread_film"]
 
 
 def save_assessment(
@@ -117,6 +117,58 @@ def save_film(
     actor = house.allow(Action.SAVE, Resource.PATIENT)
     if case.reading is None:
         raise InputError(f"Film {case.number} has not been read yet: your own reading comes first.", field="film")
+    return _keep_film(house, actor, case, finding, pseudonym=pseudonym, keep_image=keep_image, key=key)
+
+
+def save_unread_film(
+    house: House, condition_id: str, *, case: FilmCase, pseudonym: str | None, key: str
+) -> SavedAssessment:
+    """Store a film that nobody has read yet, with its pixels and without a score; on return both are on disk.
+
+    Parameters
+    ----------
+    house, pseudonym, key :
+        As :func:`save_film`.
+    condition_id : str
+        The question about films that it is kept under; no model is asked.
+    case : FilmCase
+        An open film.
+
+    Raises
+    ------
+    AccessDeniedError, InputError, StorageError
+        As :func:`save_film`; an InputError, too, where the film was read: then its result is saved.
+    """
+    house.allow(Action.ASSESS, Resource.FILM)
+    actor = house.allow(Action.SAVE, Resource.PATIENT)
+    if case.reading is not None:
+        raise InputError(f"Film {case.number} has been read: save its result.", field="film")
+    reason = Reason(code="unread", text="Nobody has read this film, so no model was asked.")
+    prediction = Prediction(
+        condition=find_film_condition(condition_id).id,
+        model_id="",
+        sha256="",
+        applicability=Applicability(status=Status.WITHHELD, reasons=(reason,)),
+        p_calibrated=None,
+        interval=None,
+    )
+    finding = Finding(
+        prediction=prediction, p=None, interval=None, base_rate=0.0, prevalence=None, patterns={}, point=None
+    )
+    return _keep_film(house, actor, case, finding, pseudonym=pseudonym, keep_image=True, key=key)
+
+
+def _keep_film(
+    house: House,
+    actor: Actor,
+    case: FilmCase,
+    finding: Finding,
+    *,
+    pseudonym: str | None,
+    keep_image: bool,
+    key: str,
+) -> SavedAssessment:
+    """Store a film's result, and its pixels if wanted."""
     _require_made_up(house, actor, pseudonym)
     prediction, film = finding.prediction, case.pixels
     condition = find_film_condition(prediction.condition)
