@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 60
+START_S = 120
+WAIT_MS = 60_000
 
 
 def free_port():
@@ -137,7 +138,7 @@ def open_page(browser):
             viewport={"width": width, "height": height}, permissions=["clipboard-read", "clipboard-write"]
         )
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(WAIT_MS)
         page.on("console", note)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(address)

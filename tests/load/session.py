@@ -33,17 +33,25 @@ class Session:
         Name of the page in the address, empty for the first.
     query : str
         Query of the address.
+    cookie : str
+        What the browser holds for the address, ``name=value``.
     """
 
-    def __init__(self, address, page="", query="", limit_s=60.0):
-        self.address, self.page, self.query, self.limit_s = address, page, query, limit_s
+    def __init__(self, address, page="", query="", limit_s=60.0, cookie=""):
+        self.address, self.page, self.query, self.limit_s, self.cookie = address, page, query, limit_s, cookie
         self.ids, self.parts, self.options, self.values, self.texts, self.timers = {}, {}, {}, {}, [], {}
         self.session_id, self.n_bytes = "", 0
 
     async def __aenter__(self):
         address = self.address.replace("http://", "ws://") + "/_stcore/stream"
+        known = ["none", self.session_id] if self.session_id else []  # in the place of a token, and who comes back
         self._socket = await websockets.connect(
-            address, subprotocols=["streamlit"], max_size=None, origin=self.address, open_timeout=self.limit_s
+            address,
+            subprotocols=["streamlit", *known],
+            max_size=None,
+            origin=self.address,
+            open_timeout=self.limit_s,
+            additional_headers={"Cookie": self.cookie} if self.cookie else None,
         )
         return self
 
@@ -57,6 +65,10 @@ class Session:
     async def choose(self, key, option):
         """Click an entry of a menu button, which redraws the page."""
         return await self._run(trigger=(key, option))
+
+    async def press(self, key):
+        """Press a button, which redraws its part. Returns the seconds until that is done."""
+        return await self._run(part=self.parts[key], pressed=key)
 
     async def type(self, key, text):
         """Change a field; redraws its part. Returns the seconds until the new result is here."""
@@ -76,21 +88,25 @@ class Session:
     async def upload(self, key, files):
         """Drop files, a mapping of name to bytes; returns the seconds until the page has taken them."""
         start = time.perf_counter()
-        asked = BackMsg()
-        asked.file_urls_request.request_id = "1"
-        asked.file_urls_request.file_names.extend(files)
-        asked.file_urls_request.session_id = self.session_id
-        await self._socket.send(asked.SerializeToString())
-        urls = await self._receive_until("file_urls_response")
+        urls = await self.ask_for_addresses(list(files))
         widget = next(value for name, value in self.ids.items() if name.startswith(key))
         state = WidgetState(id=widget)
-        for (name, data), url in zip(files.items(), urls.file_urls_response.file_urls, strict=True):
+        for (name, data), url in zip(files.items(), urls, strict=True):
             await asyncio.to_thread(self._put, url.upload_url, name, data)
             info = state.file_uploader_state_value.uploaded_file_info.add()
             info.name, info.size, info.file_id = name, len(data), url.file_id
             info.file_urls.CopyFrom(url)
         await self._run(extra=[state])
         return time.perf_counter() - start
+
+    async def ask_for_addresses(self, names):
+        """Return where the server wants files of these names to be sent."""
+        asked = BackMsg()
+        asked.file_urls_request.request_id = "1"
+        asked.file_urls_request.file_names.extend(names)
+        asked.file_urls_request.session_id = self.session_id
+        await self._socket.send(asked.SerializeToString())
+        return (await self._receive_until("file_urls_response")).file_urls_response.file_urls
 
     def _put(self, url, name, data):
         parts = urlsplit(self.address)
@@ -104,7 +120,7 @@ class Session:
         headers = {
             "Content-Type": "multipart/form-data; boundary=b",
             "X-Xsrftoken": token,
-            "Cookie": "; ".join(cookies),
+            "Cookie": "; ".join([*cookies, *([self.cookie] if self.cookie else [])]),
             "Origin": self.address,
         }
         connection.request("PUT", url, head + data + b"\r\n--b--\r\n", headers)
@@ -113,7 +129,13 @@ class Session:
             raise FailedRunError(f"upload answered {answer.status}: {answer.read()[:200]!r}")
         connection.close()
 
-    async def _run(self, *, part=None, trigger=None, extra=(), auto=False):
+    async def _run(self, *, part=None, trigger=None, pressed=None, extra=(), auto=False):
+        start = time.perf_counter()
+        await self._ask(part=part, trigger=trigger, pressed=pressed, extra=extra, auto=auto)
+        await self._receive_until("script_finished")
+        return time.perf_counter() - start
+
+    async def _ask(self, *, part=None, trigger=None, pressed=None, extra=(), auto=False):
         message = BackMsg()
         run = message.rerun_script
         run.query_string, run.page_name = self.query, self.page
@@ -124,15 +146,14 @@ class Session:
             setattr(run.widget_states.widgets.add(id=widget), kind, value)
         if trigger:
             run.widget_states.widgets.add(id=self.ids[trigger[0]]).string_trigger_value.data = trigger[1]
+        if pressed:
+            run.widget_states.widgets.add(id=self.ids[pressed]).trigger_value = True
         for state in extra:
             run.widget_states.widgets.add().CopyFrom(state)
         self.texts = []
         if not part:
             self.ids, self.parts, self.timers = {}, {}, {}
-        start = time.perf_counter()
         await self._socket.send(message.SerializeToString())
-        await self._receive_until("script_finished")
-        return time.perf_counter() - start
 
     async def _receive_until(self, kind):
         try:
