@@ -96,9 +96,9 @@ def _training_text(manifest: Manifest, recipe: FilmRecipe) -> str:
         + looks.get(recipe.plan.look, "")
         + rehearsed
         + "Epochs, cut-offs and calibration were chosen on validation and training films; the test films were scored "
-        "once for this bundle. `releases.csv` lists every bundle whose test films were ever scored, also those that were "
-        "not kept: where there are several of one name, the kept one was chosen with these figures in view, and they are "
-        "a little flattered."
+        "once for this bundle. `releases.csv` lists every bundle whose test films were ever scored, also those that "
+        "were not kept: where there are several of one name, the kept one was chosen with these figures in view, and "
+        "they are a little flattered."
     )
 
 
