@@ -47,7 +47,7 @@ def show(worklist: Worklist, case: FilmCase | None, finding: Finding | None) -> 
 def _show_steps(condition: FilmCondition, *, reads_first: bool) -> None:
     order = (
         "<li>Look at a film and say what you see: keys 1 to 4.</li><li>Then the model's answer opens: agree, or "
-        "override it with a reason.</li>"
+        "override it with a reason. Your reading is stored with the answer, without the film.</li>"
         if reads_first
         else "<li>The model's answer opens with the film: this site does not ask for your reading first.</li>"
         "<li>Say what you see with keys 1 to 4; agree, or override it with a reason.</li>"

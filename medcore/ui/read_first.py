@@ -97,7 +97,7 @@ def ask(house: House, condition: Condition, facts: ModelFacts, reading: FormRead
         st.html(
             '<section class="mc-head mc-empty" aria-label="Your opinion first"><p class="mc-title">Your opinion first'
             f'</p><p class="mc-sentence">{panel.embolden(question)}</p><p class="mc-quiet">The model\'s answer opens '
-            "after it. Your opinion stays as you give it.</p></section>"
+            "after it. Your opinion stays as you give it and is stored with the answer.</p></section>"
         )
         with st.container(key="opinion_words", horizontal=True):
             for word, label in _WORDS.items():

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date
+from types import SimpleNamespace
 
 import fake_films
 import pytest
@@ -14,7 +15,9 @@ from medcore.ui import findings
 
 
 class NoJournal:
-    """Takes every event."""
+    """Takes every event; the site has settled nothing."""
+
+    site = SimpleNamespace(get=lambda name: None)
 
     def record(self, event):
         return 1
