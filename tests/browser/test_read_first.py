@@ -19,6 +19,7 @@ def server(tmp_path_factory, serve):
 def test_read_first(server, open_page):
     sent = []
     page = open_page("about:blank")
+    page.set_default_timeout(120_000)  # long waits for a busy machine; each ends as soon as it may
     page.on("websocket", lambda socket: socket.on("framereceived", lambda data: sent.append(data)))
     page.goto(f"{server}/?condition=diabetes")
     page.get_by_role("button", name="Made-up example").click()

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 NUMBER = re.compile(r"\d+ %")
 NAME = "mueller_anna"
 ZONE = ".st-key-xray_bar [data-testid=stFileUploaderDropzone]"
-WAIT_MS = 30_000
+WAIT_MS = 120_000
 
 
 def make_dicom(seed=1, **tags):
@@ -40,6 +40,7 @@ def dicom():
 def page(open_page, xray_server):
     """An empty X-ray page."""
     page = open_page(f"{xray_server}/xray")
+    page.set_default_timeout(WAIT_MS)
     page.wait_for_selector(".mc-start")
     return page
 
@@ -136,6 +137,7 @@ def test_where_the_site_does_not_read_first_the_answer_is_open(open_page, serve,
     script = Path(__file__).parent / "xray_open_app.py"
     with run_server(script, tmp_path, TMPDIR=str(tmp_path)) as address:
         page = open_page(f"{address}/xray")
+        page.set_default_timeout(WAIT_MS)
         page.wait_for_selector(".mc-start")
         assert "does not ask for your reading first" in panel(page)
         drop(page, dicom, good)
@@ -205,6 +207,7 @@ def test_csv_and_clear(page, good):
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (1920, 1080)])
 def test_everything_fits_the_window(open_page, xray_server, dicom, width, height):
     page = open_page(f"{xray_server}/xray", width=width, height=height)
+    page.set_default_timeout(WAIT_MS)
     page.wait_for_selector(".mc-start")
     drop(page, dicom)
     page.keyboard.press("2")
@@ -285,6 +288,7 @@ def test_dragging_files_over_the_page_opens_a_drop_zone_everywhere(page, good):
 
 def test_films_belong_to_one_session_and_no_name_reaches_the_disk(open_page, xray_server, good, xray_folder):
     page = open_page(f"{xray_server}/xray")
+    page.set_default_timeout(WAIT_MS)
     page.wait_for_selector(".mc-start")
     drop(page, good)
     page.keyboard.press("1")
