@@ -13,6 +13,7 @@ def fill(page, **values):
 
 
 def choose(page, name, word):
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")  # else the old one may still stand
     page.locator(f".st-key-{name} button", has_text=re.compile(f"^{word}$")).click()
 
 
@@ -177,5 +178,6 @@ def test_the_question_in_the_address_is_kept_on_the_page_opened_next(open_page, 
         page.get_by_role("button", name="Analysis").click()
     page.get_by_role("link", name=then, exact=True).first.click()
     page.wait_for_url(re.compile(f"/{'' if then == 'Risk' else then.lower()}\\?"))
-    page.wait_for_timeout(1500)
+    page.wait_for_selector(".st-key-condition")
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
     assert page.url.endswith("condition=heart_disease")
