@@ -51,9 +51,8 @@ def render_counts(upload: Any, noun: str = "rows") -> str:
     counts = upload.counts
     notes = "".join(f"<p>{escape(note)}</p>" for note in upload.notes)
     withheld = [f"{item.n:,} × {item.text}" for item in upload.withheld if item.n]
-    extra = (
-        f'<p class="mc-quiet">Columns no model reads, which divide patients where they hold two to twelve words: {escape(", ".join(upload.extra))}.</p>' if upload.extra else ""
-    )
+    about = "Columns no model reads, which divide patients where they hold two to twelve words"
+    extra = f'<p class="mc-quiet">{about}: {escape(", ".join(upload.extra))}.</p>' if upload.extra else ""
     return (
         f'<div class="mc-lead"><p><b>{escape(upload.name)}</b>: {counts.rows:,} {noun}. {counts.scored:,} scored, '
         f"{counts.caution:,} of them with caution; {counts.withheld:,} withheld; {counts.errors:,} could not be read. "
