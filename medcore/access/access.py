@@ -11,8 +11,9 @@ from medcore.access.lockout import LockOut
 from medcore.access.passwords import HashCost, Hasher
 from medcore.access.records import Store
 from medcore.access.sessions import SessionLimits, Sessions
-from medcore.access.store import SqliteStore
+from medcore.access.store import JournalStore
 from medcore.access.trail import Recorder, Trail
+from medcore.journal import Journal
 
 __all__ = ["Access", "open_access"]
 
@@ -40,19 +41,19 @@ def open_access(
     limits: SessionLimits | None = None,
     store: Store | None = None,
 ) -> Access:
-    """Put the room together over the data folder; the file is made at the first use.
+    """Put the room together over the journal, which holds the accounts and sessions, too.
 
     Parameters
     ----------
     folder : Path
-        The data folder of the settings.
+        The data folder of the settings; its journal is opened where ``journal`` is another recorder.
     journal : Recorder
-        Where everything is written first.
+        Where everything is written; in one transaction with what it tells of where it is a ``Journal``.
     clock, cost, limits, store : optional
         Other ones than the installation's: for tests, and for a store on another engine.
     """
     clock = clock or SteadyClock()
-    store = store or SqliteStore(folder)
+    store = store or JournalStore(journal if isinstance(journal, Journal) else folder)
     trail = Trail(journal)
     accounts = Accounts(store=store, trail=trail, clock=clock, hasher=Hasher(cost), lock_out=LockOut(store, clock))
     return Access(

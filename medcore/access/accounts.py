@@ -142,25 +142,22 @@ class Accounts:
         key = self._store.blind(f"oidc {identity.issuer} {identity.subject}")
         with self._store.writing():
             present = self._store.find_account(Source.OIDC, key)
-            if present is not None:
-                self._check_word(present, identity)
-            account = present or self._new(Source.OIDC, key, identity.name, identity.roles)
-            admitted = replace(account, name=identity.name, roles=identity.roles, not_before_s=identity.confirmed_s)
-            if present is None:
-                self._trail.note(admitted.actor_name, "account-admit")
-                self._store.add_account(admitted)
+            refusal = _refuse_word(present, identity) if present is not None else None
+            if present is not None and refusal is not None:
+                self._trail.note(present.actor_name, "sign-in", "refused")
             else:
-                self._trail.note(admitted.actor_name, "sign-in")
-                admitted = self._store.save_account(admitted)
-            return admitted
+                return self._admit(present, key, identity)
+        raise refusal  # after the transaction, which keeps the event of it
 
-    def _check_word(self, account: Account, identity: Identity) -> None:
-        if account.disabled:
-            self._trail.note(account.actor_name, "sign-in", "refused")
-            raise SignInError("This account is switched off. Ask an administrator.")
-        if identity.confirmed_s <= account.not_before_s:
-            self._trail.note(account.actor_name, "sign-in", "refused")
-            raise SessionRevokedError("Your session is over. Sign in again.")
+    def _admit(self, present: Account | None, key: str, identity: Identity) -> Account:
+        account = present or self._new(Source.OIDC, key, identity.name, identity.roles)
+        admitted = replace(account, name=identity.name, roles=identity.roles, not_before_s=identity.confirmed_s)
+        if present is None:
+            self._trail.note(admitted.actor_name, "account-admit")
+            self._store.add_account(admitted)
+            return admitted
+        self._trail.note(admitted.actor_name, "sign-in")
+        return self._store.save_account(admitted)
 
     def change_password(self, actor: Actor, old: str, new: str) -> None:
         """Replace the actor's own password; every other session of the account ends.
@@ -183,8 +180,8 @@ class Accounts:
         if self._hasher.verify(verified.password_hash, new):
             raise NewPasswordError("The new password is the old one.", field="password")
         hashed = self._hash(new)
-        self._trail.note(actor.name, "password-change")
         with self._store.writing():
+            self._trail.note(actor.name, "password-change")
             self._store.save_account(
                 replace(verified, password_hash=hashed, must_change_password=False, one_time_until_s=None)
             )
@@ -218,8 +215,8 @@ class Accounts:
         password = draw_one_time_password()
         hashed = self._hash(password)
         until_s = self._clock() + ONE_TIME_S
-        self._trail.note(actor.name, "password-reset", about=f"account:{account.id}")
         with self._store.writing():
+            self._trail.note(actor.name, "password-reset", about=f"account:{account.id}")
             self._store.save_account(
                 replace(account, password_hash=hashed, must_change_password=True, one_time_until_s=until_s)
             )
@@ -352,6 +349,15 @@ class Accounts:
     def _hash(self, password: str) -> str:
         with self._hasher.slot():
             return self._hasher.hash(password)
+
+
+def _refuse_word(account: Account, identity: Identity) -> SignInError | SessionRevokedError | None:
+    """Return why this word of the provider opens nothing; None if it does."""
+    if account.disabled:
+        return SignInError("This account is switched off. Ask an administrator.")
+    if identity.confirmed_s <= account.not_before_s:
+        return SessionRevokedError("Your session is over. Sign in again.")
+    return None
 
 
 def _check_roles(roles: Iterable[Role]) -> frozenset[Role]:

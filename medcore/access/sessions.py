@@ -137,8 +137,9 @@ class Sessions:
         except SessionExpiredError:
             return
         account = self._store.get_account(session.account_id)
-        self._trail.note(account.actor_name if account else "unknown", "sign-out")
-        self._store.end_session(session.id, "signed out")
+        with self._store.writing():
+            self._trail.note(account.actor_name if account else "unknown", "sign-out")
+            self._store.end_session(session.id, "signed out")
 
     def list_sessions(self, actor: Actor, account_id: str = "") -> tuple[SessionFacts, ...]:
         """Return the open sessions of one account, newest first; without an account, of all.
@@ -164,16 +165,18 @@ class Sessions:
         session = next((item for item in self._store.list_sessions() if item.id == session_id), None)
         self._authorize(actor, session.account_id if session else "", Action.MANAGE)
         if session is not None:
-            self._trail.note(actor.name, "session-revoke", about=f"session:{session.id}")
-            self._end(session, actor)
+            with self._store.writing():
+                self._trail.note(actor.name, "session-revoke", about=f"session:{session.id}")
+                self._end(session, actor)
 
     def revoke_all(self, actor: Actor, account_id: str) -> int:
         """End all sessions of an account; return how many were open."""
         if not account_id:
             raise AccessDeniedError("Name the account whose sessions are to end.")
         self._authorize(actor, account_id, Action.MANAGE)
-        self._trail.note(actor.name, "session-revoke-all", about=f"account:{account_id}")
-        return sum(self._end(item, actor) for item in self._store.list_sessions(account_id))
+        with self._store.writing():
+            self._trail.note(actor.name, "session-revoke-all", about=f"account:{account_id}")
+            return sum(self._end(item, actor) for item in self._store.list_sessions(account_id))
 
     def _end(self, session: Session, actor: Actor) -> bool:
         """End one and make an identity provider's older word about its owner worthless."""
@@ -197,8 +200,9 @@ class Sessions:
         return -_SKEW_S <= idle_s < self.limits.idle_s and -_SKEW_S <= age_s < self.limits.absolute_s
 
     def _expire(self, session: Session, account: Account) -> None:
-        self._trail.note(account.actor_name, "session-expire")
-        self._store.end_session(session.id, _EXPIRED)
+        with self._store.writing():
+            self._trail.note(account.actor_name, "session-expire")
+            self._store.end_session(session.id, _EXPIRED)
         raise SessionExpiredError("Your session is over. Sign in again; drafts are kept.")
 
     def _authorize(self, actor: Actor, account_id: str, action: Action) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from medcore.config import Settings
 from medcore.errors import StorageError
@@ -25,7 +25,7 @@ from medcore.journal.head import reset_head
 from medcore.journal.journal import Journal
 from medcore.journal.keys import recover
 from medcore.journal.opening import masters_of
-from medcore.journal.schema import ImageRow
+from medcore.journal.schema import ImageRow, SessionRow
 
 __all__ = ["Backup", "back_up", "restore"]
 
@@ -91,6 +91,8 @@ def restore(
 ) -> tuple[Verification, Path | None]:
     """Check a backup completely and then put it in the place of the present journal, which is set aside.
 
+    Accounts are again what they were then; everybody is signed out.
+
     Parameters
     ----------
     source : Path
@@ -128,8 +130,9 @@ def restore(
                 shutil.rmtree(stage.root, ignore_errors=True)
     except OSError as error:
         raise StorageError(f"The backup could not be restored ({error.strerror}). Nothing was replaced.") from error
-    with Journal(folder, settings=settings) as journal:
-        journal.record(
+    with Journal(folder, settings=settings) as journal, journal.writing() as pen:
+        pen.connection.execute(delete(SessionRow))  # what was signed in then is not signed in now
+        pen.record(
             Event(
                 actor=actor, action="restore", outcome="restored", target=f"backup:{verification.n_events}", n_records=0
             )

@@ -19,7 +19,7 @@ _PAUSE_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The places inside one data folder. Every name begins with ``journal``."""
+    """The places inside one data folder. Every name begins with ``journal``, but for an earlier version's accounts."""
 
     root: Path
 
@@ -57,6 +57,11 @@ class Folder:
     def old(self) -> Path:
         """The plain journal of an earlier version."""
         return self.root / "journal.sqlite3"
+
+    @property
+    def old_people(self) -> Path:
+        """The accounts of an earlier version, in a file of their own."""
+        return self.root / "access.sqlite3"
 
     @property
     def images(self) -> Path:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from medcore.journal.outcomes import Outcomes
     from medcore.journal.patients import Patients
     from medcore.journal.pen import Pen
+    from medcore.journal.people import People
     from medcore.journal.ring import Ring
     from medcore.journal.site import Site
     from medcore.journal.verdicts import Verdicts
@@ -88,9 +89,11 @@ class Journal:
         self._settings = settings
         self._lock = threading.RLock()
         self._opened: Opened | None = None
+        self._ready = False  # opened, and what is to be taken over was
         self._recovery_key: str | None = None
         self._read_only = False
         self._pragmas: tuple[str, ...] = ()
+        self._own = threading.local()  # the pen of the transaction that this thread is in
 
     def record(self, event: Event) -> int:
         """Write one event durably and return its number.
@@ -173,6 +176,13 @@ class Journal:
         return Site(self)
 
     @property
+    def people(self) -> People:
+        """Accounts, sessions and counts of attempts to sign in."""
+        from medcore.journal.people import People
+
+        return People(self)
+
+    @property
     def drafts(self) -> Drafts:
         """Forms that are not finished."""
         from medcore.journal.drafts import Drafts
@@ -201,7 +211,7 @@ class Journal:
         with self._lock:
             if self._opened is not None:
                 self._opened.close()
-            self._opened = None
+            self._opened, self._ready = None, False
 
     def __enter__(self) -> Journal:
         return self
@@ -213,14 +223,21 @@ class Journal:
     def writing(self) -> Iterator[Pen]:
         """Run one transaction; the head file follows once it is on disk. For the rooms of the journal.
 
+        Inside another one of the same thread it is a part of that one, which is written as a whole or not at all.
+
         Raises
         ------
         StorageError
             Nothing was written.
         """
+        outer: Pen | None = getattr(self._own, "pen", None)
+        if outer is not None:
+            with self._translating(), _breaking(outer):
+                yield outer
+            return
         with self._lock, self._translating():
             opened = self._open()
-            self._check_same_file(opened)
+            self.check_same_file()
             from medcore.journal import chain, engine
             from medcore.journal.pen import Pen
 
@@ -228,7 +245,13 @@ class Journal:
                 last = chain.newest(connection, opened.keys.installation)
                 check_head(self.folder, opened.keys.ring, last)
                 pen = Pen(connection, opened.keys.ring, self._clock(), last, read_only=self._read_only)
-                yield pen
+                self._own.pen = pen
+                try:
+                    yield pen
+                finally:
+                    self._own.pen = None
+                if pen.broken:
+                    raise StorageError("A part of this could not be written. Nothing was done.")
             try:
                 advance(self.folder, opened.keys.ring, pen.last)
             except OSError as error:  # what was done is on disk; the head may lag
@@ -236,10 +259,17 @@ class Journal:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[tuple[Connection, Ring]]:
-        """Run one transaction that only reads. For the rooms of the journal."""
+        """Run one transaction that only reads, and waits for no writer. For the rooms of the journal.
+
+        Inside a writing one of the same thread it sees what that one wrote.
+        """
+        outer: Pen | None = getattr(self._own, "pen", None)
         with self._translating():
-            with self._lock:
-                opened = self._open()
+            if outer is not None:
+                with _breaking(outer):
+                    yield outer.connection, outer.ring
+                return
+            opened = self.opened()
             from medcore.journal import engine
 
             with engine.reading(opened.engine) as connection:
@@ -247,7 +277,10 @@ class Journal:
 
     def opened(self) -> Opened:
         """Return the open parts. For the rooms of the journal."""
-        with self._lock, self._translating():
+        opened = self._opened
+        if opened is not None and self._ready:
+            return opened
+        with self._translating():
             return self._open()
 
     def now(self) -> datetime:
@@ -265,15 +298,36 @@ class Journal:
                 )
                 self._recovery_key = recovery_key or self._recovery_key
                 self._read_only = settings.read_only
+                self._take_over_people()
+                self._ready = True
             return self._opened
+
+    def _take_over_people(self) -> None:
+        """Import the accounts of an earlier version, if there are any; else nothing is open."""
+        if not self.folder.old_people.exists():
+            return
+        from medcore.journal import old_people
+
+        try:
+            old_people.take_over(self)
+        except BaseException:
+            self.close()
+            raise
 
     def _key(self, fingerprint: str) -> str:
         if not fingerprint:
             return ""
         return hmac.new(self._open().salt, fingerprint.encode(), hashlib.sha256).hexdigest()
 
-    def _check_same_file(self, opened: Opened) -> None:
-        """Refuse to write into a file that was removed or replaced under us: the event would be lost."""
+    def check_same_file(self) -> None:
+        """Refuse to go on with a file that was removed or replaced under us: what is written would be lost.
+
+        Raises
+        ------
+        StorageError
+            It was. The next use opens what is there then.
+        """
+        opened = self.opened()
         if not opened.is_same_file():
             self.close()
             raise StorageError("The journal's file was removed or replaced while in use. Nothing was done.")
@@ -296,6 +350,16 @@ class Journal:
             from medcore.journal.engine import explain
 
             raise explain(error) from error
+
+
+@contextlib.contextmanager
+def _breaking(pen: Pen) -> Iterator[None]:
+    """Whatever fails in a part makes the whole fail: PostgreSQL, too, commits nothing after an error."""
+    try:
+        yield
+    except BaseException:
+        pen.broken = True
+        raise
 
 
 def open_journal(folder: Path) -> Journal:

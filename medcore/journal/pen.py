@@ -47,7 +47,8 @@ _SAVING = {"create", "save", "change", "set", "erase"}
 class Pen:
     """A connection in a writing transaction, the keys, the time, and the end of the chain so far.
 
-    ``read_only`` refuses to note that something was saved, whatever the site's setting says.
+    ``read_only`` refuses to note that something was saved, whatever the site's setting says. ``broken``: a part
+    of the transaction failed, so none of it may be committed.
     """
 
     connection: Connection
@@ -55,6 +56,7 @@ class Pen:
     now: datetime
     last: Head
     read_only: bool = False
+    broken: bool = False
 
     @property
     def now_utc(self) -> str:

@@ -1,7 +1,8 @@
 """The tables, for both back ends. Whatever tells about a patient is in a ``sealed`` column (AES-256-GCM).
 
 Times are ISO 8601 text in UTC with milliseconds: the same bytes in both back ends, so that they can
-be signed. Migrations in ``migrations/versions`` create and change the tables; a test compares.
+be signed; those of accounts and sessions, which are not signed, are seconds since 1970 (UTC). Migrations
+in ``migrations/versions`` create and change the tables; a test compares.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 __all__ = [
     "AccountRow",
     "AssessmentRow",
+    "AttemptsRow",
     "Base",
     "DraftRow",
     "EventRow",
@@ -185,26 +187,41 @@ class DraftRow(Base):
 
 
 class AccountRow(Base):
-    """A local account; the password is an argon2id hash."""
+    """Somebody who may come in; a local password is an argon2id hash. Times are seconds since 1970 (UTC)."""
 
     __tablename__ = "accounts"
-    name: Mapped[str] = mapped_column(primary_key=True)
-    password_hash: Mapped[str]
+    __table_args__ = (UniqueConstraint("source", "key"),)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    source: Mapped[str]
+    key: Mapped[str]
+    name: Mapped[str]
     roles: Mapped[str]
-    state: Mapped[str]
-    failures: Mapped[int]
-    locked_until: Mapped[str | None]
-    created_at: Mapped[str]
-    changed_at: Mapped[str]
+    password_hash: Mapped[str]
+    disabled: Mapped[int]
+    must_change_password: Mapped[int]
+    one_time_until_s: Mapped[float | None]
+    not_before_s: Mapped[float]
+    created_s: Mapped[float]
     version: Mapped[int]
 
 
 class SessionRow(Base):
-    """A signed-in browser; only the hash of its token is kept."""
+    """A signed-in browser; only the hash of its token is kept. ``ended`` says why it is over, or is empty."""
 
     __tablename__ = "sessions"
-    token_hash: Mapped[str] = mapped_column(primary_key=True)
-    account: Mapped[str] = mapped_column(ForeignKey("accounts.name"), index=True)
-    created_at: Mapped[str]
-    seen_at: Mapped[str]
-    revoked_at: Mapped[str | None]
+    id: Mapped[str] = mapped_column(primary_key=True)
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), index=True)
+    started_s: Mapped[float]
+    used_s: Mapped[float]
+    ended: Mapped[str]
+
+
+class AttemptsRow(Base):
+    """Sign-ins tried for one name or from one address; ``key`` is a keyed hash of it."""
+
+    __tablename__ = "attempts"
+    key: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int]
+    last_s: Mapped[float]
+    wait_s: Mapped[float]

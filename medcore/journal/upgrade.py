@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HEAD", "copy_tables", "find_version", "upgrade"]
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest step in ``migrations/versions``."""
 
 _alembic_lock = threading.Lock()  # Alembic keeps what it works on in module globals

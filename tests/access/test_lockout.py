@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medcore.access.lockout import ADDRESS, NAME, BackOff, LockOut
-from medcore.access.store import SqliteStore
+from medcore.access.store import JournalStore
 from medcore.errors import LockedOutError, SignInError
 
 PASSWORD = "three quiet herons at dawn"
@@ -18,7 +18,7 @@ PASSWORD = "three quiet herons at dawn"
 
 @pytest.fixture
 def lock_out(tmp_path):
-    with SqliteStore(tmp_path) as store:
+    with JournalStore(tmp_path) as store:
         clock = TurnedClock()
         made = LockOut(store, clock)
         made.clock = clock
@@ -167,9 +167,9 @@ GUESS = """
 import sys
 from pathlib import Path
 from medcore.access.lockout import LockOut
-from medcore.access.store import SqliteStore
+from medcore.access.store import JournalStore
 from medcore.errors import LockedOutError
-lock_out, through = LockOut(SqliteStore(Path(sys.argv[1])), lambda: 1_800_000_000.0), 0
+lock_out, through = LockOut(JournalStore(Path(sys.argv[1])), lambda: 1_800_000_000.0), 0
 for _ in range(100):
     try:
         lock_out.count("ada")
@@ -189,7 +189,7 @@ def test_many_processes_are_no_way_around(tmp_path):
 
 
 def test_back_off_may_be_set(tmp_path):
-    with SqliteStore(tmp_path) as store:
+    with JournalStore(tmp_path) as store:
         strict = LockOut(store, TurnedClock(), name=BackOff(free=1, first_s=5, longest_s=5))
         assert count_until_locked(strict) == (1, 5)
 

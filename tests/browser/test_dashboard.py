@@ -176,7 +176,9 @@ def test_the_question_in_the_address_is_kept_on_the_page_opened_next(open_page, 
     page.wait_for_selector(".st-key-condition")
     if then == "Compare":
         page.get_by_role("button", name="Analysis").click()
-    page.get_by_role("link", name=then, exact=True).first.click()
+        page.get_by_role("menuitem", name=then, exact=True).click()
+    else:
+        page.get_by_role("link", name=then, exact=True).first.click()
     page.wait_for_url(re.compile(f"/{'' if then == 'Risk' else then.lower()}\\?"))
     page.wait_for_selector(".st-key-condition")
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")

@@ -11,7 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from access_contract import StoreContract
 
+from medcore.access.store import JournalStore
 from medcore.config import read_settings
 from medcore.errors import ConfigError, EditConflictError, KeysError, StorageError
 from medcore.journal import Event, Journal, NewAssessment, NewVerdict, OperatingPoint, Who
@@ -253,3 +255,11 @@ def test_a_server_that_is_not_there(tmp_path):
         Journal(tmp_path, settings=settings).open()
     assert "hunter2" not in caught.value.message
     assert not (tmp_path / "journal.keys").exists()
+
+
+class TestPeople(StoreContract):
+    """Accounts and sessions on the server keep the same contract as in the file."""
+
+    @pytest.fixture
+    def store(self, journal):
+        return JournalStore(journal)
