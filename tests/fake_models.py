@@ -7,7 +7,7 @@ from pathlib import Path
 from actors import TESTER
 
 from medcore.config import read_settings
-from medcore.errors import InputError, UnknownNameError
+from medcore.errors import ArtifactError, InputError, UnknownNameError
 from medcore.journal import Journal
 from medcore.records import FieldKind
 from medcore.results import (
@@ -67,6 +67,9 @@ class FakeCatalog:
 
     def refresh(self):
         return False
+
+    def bundle(self, model_id):
+        raise ArtifactError(f"{model_id} is made up: it has no files")
 
     def choice(self, condition):
         if self._empty:

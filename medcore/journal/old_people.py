@@ -54,7 +54,7 @@ def take_over(journal: Journal) -> None:
         salt = find_salt(pen.connection, pen.ring)
         n_accounts = pen.connection.execute(select(func.count()).select_from(AccountRow)).scalar()
         if (n_accounts or salt is not None) and salt != old.salt:
-            _log.warning("%s was not imported: the journal has accounts already. Move it away.", path.name)
+            _log.warning("access.sqlite3 was not imported: the journal has accounts already. Move it away.")
             return
         if not n_accounts:  # else it was imported, and this was interrupted before the renaming
             if salt is None:

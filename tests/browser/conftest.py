@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+collect_ignore_glob = ["*_app.py"]  # what servers run; read as a test they would start one
+
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 120
 WAIT_MS = 60_000

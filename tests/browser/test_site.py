@@ -12,7 +12,7 @@ SHOTS = os.environ.get("MEDCORE_TEST_SHOTS")
 
 @pytest.fixture
 def site(tmp_path, serve):
-    with serve[0](ROOT / "tests" / "browser" / "entrance_app.py", tmp_path, MEDCORE_KEY_STORE="file") as address:
+    with serve[0](ROOT / "tests" / "browser" / "entrance_app.py", tmp_path, TEST_SIGNED="no") as address:
         yield address
     assert "Traceback" not in (tmp_path / "log").read_text()
 

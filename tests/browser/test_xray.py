@@ -232,6 +232,7 @@ def test_a_long_list_scrolls_and_the_film_on_the_screen_stays_in_sight(page):
     assert page.evaluate("() => document.querySelector('.st-key-films').scrollHeight") > films["height"]
     page.locator(".rows button").nth(12).click()
     settle_on(page, "Film 13")
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
     page.keyboard.press("n")
     settle_on(page, "Film 14")
     page.wait_for_selector(".rows li:nth-child(14) button[aria-current=true]")
