@@ -90,7 +90,7 @@ def test_a_session_that_ends_while_somebody_types(open_page, site):
         page.fill(AGE, "61")
         page.keyboard.press("Enter")
         assert read_door(page) == "Your session is over. Sign in again; drafts are kept."
-        assert page.locator("[data-testid=stMain] input").count() == 0
+        page.wait_for_function("() => !document.querySelector('[data-testid=stMain] input')")
         page.click("a.mc-go")
         page.wait_for_selector("#name")
         assert "Your session is over" in page.inner_text(".note")
