@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from html import escape
 
 import streamlit as st
 
-from medcore.errors import MedcoreError
 from medcore.services.compare import film_upload
 from medcore.services.compare.film_upload import UploadedFile
 from medcore.services.house import FilmCondition
-from medcore.ui.compare_scene import LABELLED_KEY, Scene
-from medcore.ui.wording import as_sentence
+from medcore.ui.compare_scene import Scene, score_with_progress
 
 __all__ = ["show_films"]
 
@@ -41,32 +40,8 @@ def show_films(scene: Scene, show_result: Callable[[], None]) -> None:
         asked = start.button("Score and compare", key="score_labelled_films", type="primary")
         if asked:
             stop.button("Stop", key="stop_labelled_films")
-            _score(scene, [UploadedFile(name=item.name, content=item.getvalue()) for item in chosen])
+            files = [UploadedFile(name=item.name, content=item.getvalue()) for item in chosen]
+            score_with_progress(scene, partial(film_upload.score_films, scene.house, files))
     if isinstance(scene.question, FilmCondition):
         words = ", ".join(film_upload.list_labels(scene.question))
         st.html(f'<p class="mc-quiet">Names of folders, and labels in the CSV: {escape(words)}.</p>')
-
-
-def _score(scene: Scene, files: list[UploadedFile]) -> None:
-    """Score with progress; any other click ends the run, and then nothing is kept."""
-    bar = st.progress(0.0, "Starting")
-
-    def tell(share: float, words: str) -> None:
-        bar.progress(min(max(share, 0.0), 1.0), words)
-
-    try:
-        upload = film_upload.score_films(
-            scene.house,
-            files,
-            scene.comparison.condition,
-            scene.chosen or scene.model_ids,
-            prevalence=scene.prevalence,
-            progress=tell,
-        )
-    except MedcoreError as error:
-        bar.empty()
-        st.html(f'<p class="mc-error" role="alert">{escape(as_sentence(error.message))}</p>')
-        return
-    if upload is not None:
-        st.session_state[LABELLED_KEY] = upload
-        st.rerun(scope="app")

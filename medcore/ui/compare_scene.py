@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
 import streamlit as st
 
+from medcore.errors import MedcoreError
 from medcore.evaluation.compared import Comparison
 from medcore.results import ModelFacts
 from medcore.services.compare.board import find_question
 from medcore.services.compare.labelled import LabelledUpload
 from medcore.services.house import Condition, FilmCondition, House
 from medcore.services.prevalence import restate_risk
+from medcore.ui.wording import as_sentence
 
-__all__ = ["LABELLED_KEY", "Scene", "choose_model", "list_in_words", "show_sentence"]
+__all__ = ["LABELLED_KEY", "Scene", "choose_model", "list_in_words", "score_with_progress", "show_sentence"]
 
 LABELLED_KEY = "mc_labelled"
 """Session key of the uploaded, labelled rows whose comparison takes the place of the study's."""
@@ -100,3 +102,29 @@ def list_in_words(words: Sequence[str]) -> str:
     """
     items = list(words)
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def score_with_progress(scene: Scene, score: Callable[..., LabelledUpload | None]) -> None:
+    """Score the analyst's own cases with progress; any other click ends the run, and then nothing is kept.
+
+    ``score`` takes the question, the models, ``prevalence`` and ``progress``.
+    """
+    bar = st.progress(0.0, "Starting")
+
+    def tell(share: float, words: str) -> None:
+        bar.progress(min(max(share, 0.0), 1.0), words)
+
+    try:
+        upload = score(
+            scene.comparison.condition,
+            scene.chosen or scene.model_ids,
+            prevalence=scene.prevalence,
+            progress=tell,
+        )
+    except MedcoreError as error:
+        bar.empty()
+        st.html(f'<p class="mc-error" role="alert">{escape(as_sentence(error.message))}</p>')
+        return
+    if upload is not None:
+        st.session_state[LABELLED_KEY] = upload
+        st.rerun(scope="app")

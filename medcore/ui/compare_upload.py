@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from html import escape
 from typing import Any
 
 import streamlit as st
 
-from medcore.errors import MedcoreError
 from medcore.services.compare import labelled, upload_questions
 from medcore.services.house import Condition
 from medcore.ui.compare_films import show_films
 from medcore.ui.compare_local import show_local
-from medcore.ui.compare_scene import LABELLED_KEY, Scene
-from medcore.ui.wording import as_sentence
+from medcore.ui.compare_scene import LABELLED_KEY, Scene, score_with_progress
 
 __all__ = ["render_counts", "render_drift", "show_upload"]
 
@@ -42,7 +41,7 @@ def show_upload(scene: Scene) -> None:
         asked = start.button("Score and compare", key="score_labelled", type="primary")
         if asked:
             stop.button("Stop", key="stop_labelled")
-            _score(scene, file.getvalue(), file.name)
+            score_with_progress(scene, partial(labelled.score_upload, scene.house, file.getvalue(), file.name))
     _show_columns(scene.question)
 
 
@@ -82,32 +81,6 @@ def render_drift(question: Condition, drift: Sequence[Any]) -> str:
         '<th scope="col">Largest gap (KS)</th><th scope="col">Rows with a value</th><th scope="col">Blank</th>'
         f"</tr></thead><tbody>{rows}</tbody></table></div>"
     )
-
-
-def _score(scene: Scene, content: bytes, name: str) -> None:
-    """Score with progress; any other click ends the run, and then nothing is kept."""
-    bar = st.progress(0.0, "Starting")
-
-    def tell(share: float, words: str) -> None:
-        bar.progress(min(max(share, 0.0), 1.0), words)
-
-    try:
-        upload = labelled.score_upload(
-            scene.house,
-            content,
-            name,
-            scene.comparison.condition,
-            scene.chosen or scene.model_ids,
-            prevalence=scene.prevalence,
-            progress=tell,
-        )
-    except MedcoreError as error:
-        bar.empty()
-        st.html(f'<p class="mc-error" role="alert">{escape(as_sentence(error.message))}</p>')
-        return
-    if upload is not None:
-        st.session_state[LABELLED_KEY] = upload
-        st.rerun(scope="app")
 
 
 def _show_result(scene: Scene) -> None:
