@@ -112,8 +112,9 @@ class NewVerdict:
     ``response`` is ``accepted``, ``overridden`` or empty while the answer is unread (the feedback words of CDS
     Hooks); ``reason`` why it was overridden, ``reason_code`` the same as a word of a closed list. ``called`` says
     whether the answer reached the cut-off ``threshold`` (0-1), which both opinion and answer are compared with.
-    ``revised`` marks an opinion that was given for other values of the same case. Times say when the case was
-    opened, the opinion given, the answer shown and the response given.
+    ``revised`` marks an opinion that was given for other values of the same case. ``repeats`` is the number of a
+    verdict that was stored without a patient and is this one: its film was assigned to the patient later. Times say
+    when the case was opened, the opinion given, the answer shown and the response given.
     """
 
     assessment_id: str
@@ -125,6 +126,7 @@ class NewVerdict:
     called: bool | None = None
     threshold: float | None = None
     revised: bool = False
+    repeats: str = ""
     opened_at: datetime | None = None
     committed_at: datetime | None = None
     revealed_at: datetime | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select
@@ -25,6 +25,7 @@ __all__ = ["OPINIONS", "RESPONSES", "Verdicts"]
 OPINIONS = ("yes", "no", "unsure")
 RESPONSES = ("", "accepted", "overridden")
 _TIMES = ("opened_at", "committed_at", "revealed_at", "responded_at")
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _READ = select(*VerdictRow.__table__.columns, AssessmentRow.pseudonym, AssessmentRow.condition).join(
     AssessmentRow, AssessmentRow.id == VerdictRow.assessment_id
 )
@@ -109,7 +110,13 @@ class Verdicts:
         with self._journal.reading() as (connection, ring):
             keys: dict[str, bytes | None] = {}
             rows = connection.execute(query).all()
-            return tuple(_to_saved(connection, ring, keys, row) for row in reversed(rows))
+            return tuple(sorted((_to_saved(connection, ring, keys, row) for row in reversed(rows)), key=_find_order))
+
+
+def _find_order(saved: SavedVerdict) -> tuple[datetime, datetime]:
+    """Order by the time of storing; what was stored in one transaction by the time of the response, none first."""
+    responded = saved.verdict.responded_at if saved.verdict is not None else None
+    return saved.created_at, responded or _NEVER
 
 
 def _check(new: NewVerdict) -> None:

@@ -145,7 +145,7 @@ def _show_saving(worklist: Worklist, case: FilmCase, finding: Finding) -> None:
     if case.reading is None:
         st.html('<p class="mc-quiet">A film is saved once you have read it.</p>')
     else:
-        saving.show_film(visitor.enter(), worklist, case, finding)
+        saving.show_film(visitor.enter(), worklist, case, finding, read_first.list_loose)
 
 
 def _show_map(worklist: Worklist, case: FilmCase, finding: Finding) -> None:

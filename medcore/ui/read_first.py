@@ -17,10 +17,10 @@ from medcore.services.bedside.clinic import FormReading
 from medcore.services.films.reading import FilmCase, Finding, Verdict
 from medcore.services.house import Condition, House
 from medcore.services.trust import opinions
-from medcore.services.trust.opinions import OTHER, REASONS, Opinion, Response
+from medcore.services.trust.opinions import OTHER, REASONS, Opinion, Response, SavedVerdict
 from medcore.ui import banner, bridge, clock, panel, saving, state, wording
 
-__all__ = ["ask", "begin", "is_open", "keep_film", "require", "show_response"]
+__all__ = ["ask", "begin", "is_open", "keep_film", "list_loose", "require", "show_response"]
 
 _CASES_KEY = "mc_opinions"
 _FILMS_KEY = "mc_film_verdicts"
@@ -50,12 +50,16 @@ class _Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Film:
-    """What happened to one film in this tab; ``kept`` is the verdict that was stored, None in it for no response."""
+    """What happened to one film in this tab; ``kept`` is the verdict that was stored, None in it for no response.
+
+    ``loose`` are the verdicts on the film as it is turned now that were stored without a patient.
+    """
 
     opened_at: datetime
     opinion: Opinion | None = None
     revealed_at: datetime | None = None
     kept: tuple[Verdict | None, int] | None = None
+    loose: tuple[SavedVerdict, ...] = ()
 
 
 def begin(house: House, condition: Condition, reading: FormReading) -> None:
@@ -157,22 +161,32 @@ def keep_film(house: House, case: FilmCase, finding: Finding | None) -> None:
         return
     if film.kept == (case.verdict, case.turns) or (case.verdict is None and film.kept is not None):
         return
+    owner, loose = saving.film_owner(case, finding), list_loose(case)
     try:
-        opinions.keep_film_verdict(
+        saved = opinions.keep_film_verdict(
             house,
             case=case,
             finding=finding,
             opinion=film.opinion,
             revealed_at=film.revealed_at,
-            pseudonym=saving.film_owner(case, finding),
+            pseudonym=owner,
             key=f"{saving.form_key()} {case.id}",
+            earlier=loose,
         )
     except MedcoreError as error:
         what = "Reading" if case.verdict is None else "Verdict"
         st.html(f'<p class="mc-warn" role="alert">{what} not stored: {escape(wording.as_sentence(error.message))}</p>')
         st.button("Try again", key="verdict_retry")
         return
-    films[case.id] = replace(film, kept=(case.verdict, case.turns))
+    films[case.id] = replace(
+        film, kept=(case.verdict, case.turns), loose=loose if owner is not None else (*loose, saved)
+    )
+
+
+def list_loose(case: FilmCase) -> tuple[SavedVerdict, ...]:
+    """Return this tab's verdicts on a film, as it is turned now, that were stored without a patient; oldest first."""
+    film: _Film | None = st.session_state.get(_FILMS_KEY, {}).get(case.id)
+    return film.loose if film is not None and film.kept is not None and film.kept[1] == case.turns else ()
 
 
 def _show_choice(

@@ -18,6 +18,7 @@ from medcore.services.films.worklist import Worklist
 from medcore.services.house import Condition, House
 from medcore.services.trust.cases import save_assessment, save_film
 from medcore.services.trust.fit import compare_film, compare_form
+from medcore.services.trust.opinions import SavedVerdict, assign_film
 from medcore.services.trust.patients import Patient
 from medcore.ui import banner, clock, drafting, state, timeline, wording
 
@@ -64,19 +65,36 @@ def show_assessment(house: House, condition: Condition, reading: FormReading, as
     _show(_name_form(assessment), save, doubts=_doubt_form(condition, reading))
 
 
-def show_film(house: House, worklist: Worklist, case: FilmCase, finding: Finding) -> None:
-    """Draw the button that saves a film's result, with or without its pixels, or when it was saved."""
+def show_film(
+    house: House,
+    worklist: Worklist,
+    case: FilmCase,
+    finding: Finding,
+    list_earlier: Callable[[FilmCase], tuple[SavedVerdict, ...]],
+) -> None:
+    """Draw the button that saves a film's result, with or without its pixels, or when it was saved.
+
+    ``list_earlier`` gives what its reader stored of the film without a patient: with a patient it goes along.
+    """
 
     def save() -> Kept:
-        pseudonym = banner.get_pseudonym()
-        saved = save_film(
-            house,
-            case=worklist.case(case.id),
-            finding=finding,
-            pseudonym=pseudonym,
-            keep_image=bool(st.session_state.get(_KEEP_IMAGE_KEY)),
-            key=f"{form_key()} {case.id}",
-        )
+        pseudonym, now = banner.get_pseudonym(), worklist.case(case.id)
+        keep_image, key = bool(st.session_state.get(_KEEP_IMAGE_KEY)), f"{form_key()} {case.id}"
+        earlier = list_earlier(now)
+        if pseudonym is not None and earlier:
+            saved = assign_film(
+                house,
+                case=now,
+                finding=finding,
+                earlier=earlier,
+                pseudonym=pseudonym,
+                keep_image=keep_image,
+                key=key,
+            )
+        else:
+            saved = save_film(
+                house, case=now, finding=finding, pseudonym=pseudonym, keep_image=keep_image, key=key
+            )  # fmt: skip
         return _describe(saved.id, clock.write_time(saved.created_at, clock.local_zone()), saved.actor, pseudonym)
 
     patient = banner.get_patient()

@@ -12,8 +12,11 @@ from medcore.results import Reason
 from medcore.services.films.reading import Stage
 from medcore.services.films.worklist import Sort
 from medcore.services.trust import site
+from medcore.services.trust.patients import make_patient
+from medcore.services.trust.timeline import read_timeline
 from medcore.ui import film_state, runtime
 from medcore.ui import worklist as film_list
+from medcore.ui.banner import PATIENT_KEY
 from medcore.ui.viewer import ViewerEvents
 
 NUMBER = re.compile(r"\d+ %")
@@ -337,6 +340,33 @@ class TestVerdict:
         test.run()
         press(test, "2 pneumonia")
         assert len(runtime.open_house().journal.verdicts.list(condition="pneumonia")) == 2
+
+    @pytest.mark.parametrize("then", ["save", "change of mind"])
+    def test_given_before_the_tick_it_goes_along_to_the_patient(self, xray, then):
+        test = xray(fake_films.make_file(1))
+        house = runtime.open_house()
+        patient = make_patient(house, {"name": "Zenobia"})
+        press(test, "1 normal")
+        test.run()
+        press(test, "A agree")
+        test.run()
+        assert read_timeline(house, patient) == ()
+        test.session_state[PATIENT_KEY] = patient
+        test.run()
+        (tick,) = [box for box in test.checkbox if box.label.startswith("I checked")]
+        tick.check().run()
+        assert read_timeline(house, patient) == ()  # a tick alone says nothing yet
+        if then == "save":
+            test.button(key="save_result").click().run()
+        else:
+            press(test, "O override")
+            override(test, "input")
+        test.run()
+        (entry,) = read_timeline(house, patient)
+        given = [verdict.response for verdict in entry.verdicts]
+        assert given == (["", "accepted"] if then == "save" else ["", "accepted", "overridden"])
+        assert [item.action for item in house.journal.events()].count("assign_film") == 1
+        assert not test.exception
 
     def test_a_changed_reading_keeps_the_first_one(self, xray):
         test = xray(fake_films.make_file(1))

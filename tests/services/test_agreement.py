@@ -104,6 +104,25 @@ def test_the_newest_response_of_a_reader_counts_once(house):
     assert by_name(found)["Agreement: Answer accepted"].value.value == pytest.approx(11 / 12)
 
 
+def test_a_verdict_that_was_assigned_to_a_patient_later_counts_there_only(house):
+    from medcore.journal import NewAssessment, Who
+
+    fill_three_readers(house.journal, [{"before": "yes", "called": True, "outcome": None}] * 11)
+    saved = verdicts.add(house.journal, before="no", called=True)
+    (kept,) = house.journal.verdicts.list(assessment_id=saved.id)
+    by = Who(actor=kept.actor)
+    patient = house.journal.patients.create({"name": "Zenobia"}, by=by)
+    new = NewAssessment(
+        condition="diabetes", model_id=saved.model_id, sha256=saved.sha256, status="scored", inputs={},
+        pseudonym=patient.pseudonym,
+    )  # fmt: skip
+    again = replace(kept.verdict, assessment_id=house.journal.assessments.save(new, by=by).id, repeats=kept.id)
+    house.journal.verdicts.add(again, by=by)
+    assert build(house).n_readings == 12
+    house.journal.patients.erase(patient.pseudonym, by=by)
+    assert build(house).n_readings == 12  # what was nobody's stays
+
+
 def test_who_gave_no_response_is_counted_once_and_only_there(house):
     from medcore.journal import Who
 

@@ -3,15 +3,20 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import fake_films
 import fake_models
 import pytest
 from actors import act_as
 
-from medcore.errors import AccessDeniedError, InputError, OpinionFirstError, UnknownNameError
+from medcore.access import who_is
+from medcore.errors import AccessDeniedError, InputError, OpinionFirstError, StorageError, UnknownNameError
 from medcore.services.bedside import clinic
+from medcore.services.films import reading as films
+from medcore.services.films.reading import Desk, OwnReading, Verdict
 from medcore.services.house import find_condition
 from medcore.services.trust import opinions, site
 from medcore.services.trust.opinions import Response
+from medcore.services.trust.timeline import read_timeline
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 MODEL = "diabetes-logistic"
@@ -106,8 +111,6 @@ def test_two_responses_are_two_verdicts_of_one_result(house, case):
 
 @pytest.mark.parametrize("with_patient", [True, False])
 def test_a_remark_is_kept_only_with_a_patient(house, case, with_patient):
-    from medcore.access import who_is
-
     patient = house.journal.patients.create({"name": "Zenobia"}, by=who_is(house.actor))
     pseudonym = patient.pseudonym if with_patient else None
     response = Response(word="overridden", code="other", remark=" told me <b>herself</b> ")
@@ -132,3 +135,110 @@ def test_only_readers_give_opinions(house, case, role):
         opinions.keep_verdict(others, response=Response(word="accepted"), **case)
     assert house.journal.verdicts.list() == ()
     assert len(house.journal.events()) == before
+
+
+class TestFilmOfNobody:
+    """A film's verdicts that were stored before anybody said whose film it is."""
+
+    @pytest.fixture
+    def house(self, house):
+        class Catalog(fake_models.FakeCatalog):
+            def find(self, model_id):
+                return fake_films.FACTS if model_id == fake_films.FACTS.model_id else super().find(model_id)
+
+        return replace(house, catalog=Catalog())
+
+    @pytest.fixture
+    def patient(self, house):
+        return house.journal.patients.create({"name": "Zenobia"}, by=who_is(house.actor))
+
+    @pytest.fixture
+    def film(self, house):
+        """Return a film that was read, overridden with words, and kept without a patient; and what was stored."""
+        desk = Desk(
+            condition=fake_films.PNEUMONIA, facts=fake_films.FACTS, who=lambda: house.actor, journal=house.journal,
+            gateway=fake_films.FakeFilmGateway(), points=fake_films.POINTS,
+        )  # fmt: skip
+        case = films.open_film(desk, films.new_case(1, "a.dcm"), fake_films.draw_film(fake_films.make_file(1)))
+        case = films.read(desk, films.score(desk, [case])[0], OwnReading.NORMAL)
+        parts = {"finding": films.reveal(desk, case), "key": "film-1"}
+        opinion = opinions.Opinion(word="no", p=None, opened_at=NOW, committed_at=NOW)
+        first = {"opinion": opinion, "revealed_at": NOW, "pseudonym": None, **parts}
+        shown = opinions.keep_film_verdict(house, case=case, **first)
+        case = films.judge(desk, case, Verdict(agrees=False, code="other", reason="told by <b>Ada</b>"))
+        return case, parts, first, (shown, opinions.keep_film_verdict(house, case=case, **first))
+
+    def test_they_go_along_when_the_film_is_assigned(self, house, patient, film):
+        case, parts, _, stored = film
+        before = house.journal.verdicts.list()
+        pseudonym = patient.pseudonym
+        saved = opinions.assign_film(
+            house, case=case, earlier=stored, pseudonym=pseudonym, keep_image=True, **parts
+        )  # fmt: skip
+        (entry,) = read_timeline(house, patient)
+        assert (entry.saved.id, entry.saved.pseudonym) == (saved.id, pseudonym)
+        shown, judged = entry.verdicts
+        assert (shown.opinion, shown.response, judged.response, judged.reason_code) == ("no", "", "overridden", "other")
+        assert judged.reason == "Another reason: told by <b>Ada</b>"
+        assert (judged.committed_at, judged.responded_at) == (NOW, before[1].verdict.responded_at)
+        assert entry.image is not None
+        assert house.journal.verdicts.list()[:2] == before  # nothing that was stored was changed
+        assert "Ada" not in repr(before)
+        assert house.journal.audit.verify().ok
+
+    def test_an_event_says_so(self, house, patient, film):
+        case, parts, _, stored = film
+        saved = opinions.assign_film(house, case=case, earlier=stored, pseudonym=patient.pseudonym, **parts)
+        events = house.journal.events()
+        (event,) = [item for item in events if item.action == "assign_film"]
+        assert (event.outcome, event.patient, event.target) == (
+            "assigned", patient.pseudonym, f"assessment:{saved.id}",
+        )  # fmt: skip
+        (judged,) = [item for item in events if item.action == "judge_film"]
+        assert event.input_hash == judged.input_hash != ""  # the same film, without its hash in the open
+        assert event.input_hash != case.film.pixel_sha256
+
+    def test_doing_it_twice_stores_it_once(self, house, patient, film):
+        case, parts, _, stored = film
+        for _ in range(2):
+            opinions.assign_film(house, case=case, earlier=stored, pseudonym=patient.pseudonym, **parts)
+        assert len(house.journal.verdicts.list()) == 4
+        assert [item.action for item in house.journal.events()].count("assign_film") == 1
+
+    def test_the_next_verdict_takes_them_along_and_comes_after_them(self, house, patient, film):
+        case, _, first, stored = film
+        agreed = replace(case, verdict=Verdict(agrees=True))
+        opinions.keep_film_verdict(
+            house, case=agreed, **{**first, "pseudonym": patient.pseudonym}, earlier=stored
+        )  # fmt: skip
+        (entry,) = read_timeline(house, patient)
+        assert [item.response for item in entry.verdicts] == ["", "overridden", "accepted"]
+
+    def test_a_disk_that_fails_half_way_leaves_no_half(self, house, patient, film, monkeypatch):
+        case, parts, _, stored = film
+
+        def refuse(*_):
+            raise StorageError("the disk is full")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(opinions, "_note_assigned", refuse)
+            with pytest.raises(StorageError, match="full"):
+                opinions.assign_film(house, case=case, earlier=stored, pseudonym=patient.pseudonym, **parts)
+        assert len(house.journal.verdicts.list()) == 2
+        opinions.assign_film(house, case=case, earlier=stored, pseudonym=patient.pseudonym, **parts)
+        assert len(house.journal.verdicts.list()) == 4
+        assert len(read_timeline(house, patient)) == 1
+
+    def test_erasing_the_patient_leaves_what_was_nobodys(self, house, patient, film):
+        case, parts, _, stored = film
+        opinions.assign_film(house, case=case, earlier=stored, pseudonym=patient.pseudonym, **parts)
+        house.journal.patients.erase(patient.pseudonym, by=who_is(house.actor))
+        assert [item.verdict is None for item in house.journal.verdicts.list()] == [False, False, True, True]
+
+    @pytest.mark.parametrize("role", ["clinician", "analyst", "auditor", "administrator"])
+    def test_only_who_reads_films(self, house, patient, film, role):
+        case, parts, _, stored = film
+        others = replace(house, who=lambda: act_as(role))
+        with pytest.raises(AccessDeniedError):
+            opinions.assign_film(others, case=case, earlier=stored, pseudonym=patient.pseudonym, **parts)
+        assert len(house.journal.verdicts.list()) == 2

@@ -108,8 +108,9 @@ def list_versions(house: House, condition_id: str) -> tuple[Version, ...]:
 def report(house: House, condition_id: str, version: Version) -> AgreementReport:
     """Return the report about one model version; journalled first.
 
-    Counted is the newest verdict of each reader on each saved result, with a response; how many opinions had none is
-    one of its lines. ``unsure`` and readings without a cut-off are left out where yes and no are compared.
+    Counted is the newest verdict of each reader on each saved result, with a response; one that was stored again for
+    the patient its film was assigned to counts there only. How many opinions had no response is one of the lines.
+    ``unsure`` and readings without a cut-off are left out where yes and no are compared.
 
     Raises
     ------
@@ -177,7 +178,10 @@ def may_export(house: House) -> bool:
 def _build(house: House, condition_id: str, version: Version) -> AgreementReport:
     outcomes = {item.assessment_id: item.outcome for item in house.journal.outcomes.list(condition_id)}
     kept = house.journal.verdicts.list(condition=condition_id, sha256=version.sha256, limit=_MOST_VERDICTS)
-    newest = {(item.assessment_id, item.actor): item for item in kept if item.verdict and item.verdict.response}
+    known = [(item, item.verdict) for item in kept if item.verdict is not None]
+    repeated = {verdict.repeats for _, verdict in known}
+    counted = [item for item, verdict in known if verdict.response and item.id not in repeated]
+    newest = {(item.assessment_id, item.actor): item for item in counted}
     readers = {actor for _, actor in newest}
     why = _find_reason(len(newest), readers)
     if why:

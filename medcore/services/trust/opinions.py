@@ -6,14 +6,15 @@ stored is one verdict beside the saved result it is about, with the four times; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from medcore import __version__
 from medcore.access import Action, Actor, Resource, describe_actor, who_is
 from medcore.errors import EditConflictError, InputError, OpinionFirstError
-from medcore.journal import Event, NewVerdict, SavedVerdict
+from medcore.journal import Event, NewVerdict, SavedAssessment, SavedVerdict
 from medcore.results import Assessment
 from medcore.services.bedside.clinic import FormReading
 from medcore.services.compare.cut_offs import find_locked
@@ -28,6 +29,8 @@ __all__ = [
     "REASONS",
     "Opinion",
     "Response",
+    "SavedVerdict",
+    "assign_film",
     "commit",
     "find_cut_off",
     "is_first",
@@ -205,10 +208,12 @@ def keep_film_verdict(
     revealed_at: datetime,
     pseudonym: str | None,
     key: str,
+    earlier: Sequence[SavedVerdict] = (),
 ) -> SavedVerdict:
     """Store a film's result and what its reader thought before and after it; as :func:`keep_verdict`.
 
-    Without agree or override the response is empty.
+    Without agree or override the response is empty. With a patient, what was stored of this film without one
+    (``earlier``) is assigned first, see :func:`assign_film`.
 
     Raises
     ------
@@ -219,11 +224,10 @@ def keep_film_verdict(
     answer = finding.prediction
     if answer.p_calibrated is None or case.late:
         raise InputError(f"Film {case.number} has no reading before its score to keep.", field="film")
-    try:
-        saved = cases.save_film(house, case=case, finding=finding, pseudonym=pseudonym, keep_image=False, key=key)
-    except EditConflictError:  # saved before the verdict: the film as it is now is another result
-        later = f"{key} {case.reading} {case.verdict}"
-        saved = cases.save_film(house, case=case, finding=finding, pseudonym=pseudonym, keep_image=False, key=later)
+    if pseudonym is not None and earlier:
+        saved = assign_film(house, case=case, finding=finding, earlier=earlier, pseudonym=pseudonym, key=key)
+    else:
+        saved = _save_film(house, case, finding, pseudonym, keep_image=False, key=key)
     cut_off = find_cut_off(house, answer.model_id)
     new = NewVerdict(
         assessment_id=saved.id,
@@ -237,6 +241,85 @@ def keep_film_verdict(
         **_describe(house, _respond(case.verdict), pseudonym),
     )
     return house.journal.verdicts.add(new, by=who_is(actor))
+
+
+def assign_film(
+    house: House,
+    *,
+    case: FilmCase,
+    finding: Finding,
+    earlier: Sequence[SavedVerdict],
+    pseudonym: str,
+    key: str,
+    keep_image: bool = False,
+) -> SavedAssessment:
+    """Save a film for a patient, and store for the patient what its reader thought of it while it was nobody's.
+
+    Nothing that was stored is changed: each verdict is stored once more, with its own times, beside the patient's
+    result, and an event says that the film was assigned. Doing it again stores nothing twice.
+
+    Parameters
+    ----------
+    earlier : sequence of SavedVerdict
+        The reader's verdicts on this film that were stored without a patient, oldest first.
+    pseudonym, key, keep_image : str, str and bool
+        As :func:`medcore.services.trust.cases.save_film`.
+
+    Raises
+    ------
+    AccessDeniedError, InputError, StorageError
+        Nothing was stored, or the film's result without the verdicts.
+    """
+    actor = house.allow(Action.SAVE, Resource.VERDICT)
+    saved = _save_film(house, case, finding, pseudonym, keep_image=keep_image, key=key)
+    journal = house.journal
+    with journal.writing():
+        known = {item.verdict.repeats for item in journal.verdicts.list(assessment_id=saved.id) if item.verdict}
+        missing = [item for item in earlier if item.id not in known]
+        for item in missing:
+            if item.verdict is not None:
+                present = case.verdict if item is missing[-1] else None
+                journal.verdicts.add(_carry(item.verdict, item.id, saved.id, present), by=who_is(actor))
+        if missing:
+            _note_assigned(house, actor, case, saved)
+    return saved
+
+
+def _save_film(
+    house: House, case: FilmCase, finding: Finding, pseudonym: str | None, *, keep_image: bool, key: str
+) -> SavedAssessment:
+    def save(name: str) -> SavedAssessment:
+        return cases.save_film(
+            house, case=case, finding=finding, pseudonym=pseudonym, keep_image=keep_image, key=name
+        )  # fmt: skip
+
+    try:
+        return save(key)
+    except EditConflictError:  # saved before the verdict: the film as it is now is another result
+        return save(f"{key} {case.reading} {case.verdict}")
+
+
+def _carry(verdict: NewVerdict, number: str, assessment_id: str, present: Verdict | None) -> NewVerdict:
+    """Return a verdict as the patient's; the reader's own words, kept only with a patient, are put back."""
+    same = present is not None and not present.agrees and verdict.reason_code == present.code != ""
+    reason = present.text if same and present is not None else verdict.reason
+    return replace(verdict, assessment_id=assessment_id, repeats=number, reason=reason)
+
+
+def _note_assigned(house: House, actor: Actor, case: FilmCase, saved: SavedAssessment) -> None:
+    event = Event(
+        **describe_actor(actor),
+        action="assign_film",
+        outcome="assigned",
+        patient=saved.pseudonym or "",
+        target=f"assessment:{saved.id}",
+        condition=saved.condition,
+        model_id=saved.model_id,
+        sha256=saved.sha256,
+        input_hash=case.pixels.pixel_sha256,
+        app_version=__version__,
+    )
+    house.journal.record(event)
 
 
 def word_of_film(reading: OwnReading) -> str:
