@@ -14,7 +14,8 @@ def fill(page, **values):
 
 def choose(page, name, word):
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")  # else the old one may still stand
-    page.locator(f".st-key-{name} button", has_text=re.compile(f"^{word}$")).click()
+    page.wait_for_function("key => document.querySelectorAll('.' + key).length === 1", arg=f"st-key-{name}")
+    page.locator(f".st-key-{name} button", has_text=re.compile(f"^{word}$")).first.click()
 
 
 def open_diabetes(open_page, server, **size):

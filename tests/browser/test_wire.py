@@ -295,7 +295,10 @@ def test_a_ninth_upload_at_once_waits_and_those_cut_off_leave_their_place(site):
     async def try_one(ear, cookie):
         one = await make_sending(site, ear, cookie, n_bytes=4)
         await one.send(b"film")
-        return await one.end()
+        try:
+            return await one.end()
+        except ConnectionError:  # refused and closed before all was sent: the answer was lost on the way
+            return None
 
     async def wait_for_answer(ear, cookie, status):
         async with asyncio.timeout(LIMIT_S):

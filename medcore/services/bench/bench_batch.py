@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from medcore.config import Settings
+from medcore.config import SETTINGS, Settings
 from medcore.errors import MedcoreError
 from medcore.services.bench.figure import Figure, time_calls
 
@@ -116,7 +116,10 @@ def _score_file(settings: Settings, folder: Path, n: int) -> tuple[float, float]
     _write_rows(settings, source, n)
     command = [sys.executable, "-m", "medcore.cli", "predict", _CONDITION, str(source), "--out", str(folder / "out")]
     start = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - our own
+    journal = {setting.env: str(folder / "data") for setting in SETTINGS if setting.name == "data_dir"}
+    child = subprocess.Popen(  # noqa: S603 - our own
+        command, env={**os.environ, **journal}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     _, status, used = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
