@@ -1,8 +1,9 @@
 """The one gate: format, lint, types, tests. Run as ``python tests/check.py [--full] [pytest arguments]``.
 
 Every stage runs even when an earlier one fails; pytest comes last, so that its summary line is the last
-line. Tests run in two processes, file by file; ``-n0`` as an argument runs them in one. The exit code is 0
-only if all stages passed.
+line. Tests run in two processes, file by file; ``-n0`` as an argument runs them in one. A browser test that
+fails is run once more and named in the summary (see ``tests/browser/conftest.py``). The exit code is 0 only if all
+stages passed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def main(arguments: list[str]) -> int:
     failed = [name for name, command in STAGES.items() if not run(name, command)]
     if failed:
         print(f"== failed so far: {', '.join(failed)}", flush=True)
-    passed = run("tests", ["pytest", "-n2", "--dist=loadfile", *arguments])
+    passed = run("tests", ["pytest", "-n2", "--dist=loadfile", "-rR", *arguments])
     return 0 if passed and not failed else 1
 
 

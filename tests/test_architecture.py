@@ -47,6 +47,7 @@ MAY_TOUCH_ENVIRONMENT = {  # config reads it; the others only hand it on to what
     "medcore/config.py",
     "medcore/workers/process.py",
     "medcore/cli.py",
+    "medcore/services/bench/bench_batch.py",
     "medcore/services/bench/bench_browser.py",
 }
 STREAMLIT_ROOMS = {"ui"}
