@@ -68,32 +68,32 @@ class CoalitionPlan:
         """Number of coalitions evaluated, without the empty and the full one."""
         return 2 * len(self.masks)
 
-    def solve(self, differences: np.ndarray, total: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return Shapley values and their standard errors.
+    def solve(self, differences: np.ndarray, total: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+        """Return Shapley values and their standard errors, of one row or of many at once.
 
         Parameters
         ----------
-        differences : float array, shape (n_pairs,)
+        differences : float array, shape (..., n_pairs)
             ``v(S) - v(complement of S)``, any unit.
-        total : float
+        total : float or float array, shape (...)
             ``v(all fields) - v(no field)``; the values add up to it exactly.
 
         Returns
         -------
-        values, standard_errors : float64 arrays, shape (n_fields,)
+        values, standard_errors : float64 arrays, shape (..., n_fields)
         """
+        total = np.asarray(total, dtype=np.float64)
         if self.n_fields == 1:
-            return np.array([total]), np.zeros(1)
+            return total[..., None].copy(), np.zeros((*total.shape, 1))
         signs = 2.0 * self.masks - 1.0
-        moments = (self.split_weights * differences) @ signs + total
-        free = np.einsum("rij,rj->ri", self.split_inverse, moments)
+        moments = (self.split_weights * differences[..., None, :]) @ signs + total[..., None, None]
+        free = (self.split_inverse @ moments[..., None])[..., 0]
         tilt = self.split_inverse.sum(axis=2)
-        surplus = (total - free.sum(axis=1)) / tilt.sum(axis=1)
-        solved = free + tilt * surplus[:, None]
-        halves = solved[1:].reshape(-1, 2, self.n_fields)
-        error = np.sqrt(np.mean(((halves[:, 0] - halves[:, 1]) / 2.0) ** 2, axis=0))
+        surplus = (total[..., None] - free.sum(axis=-1)) / tilt.sum(axis=1)
+        solved = free + tilt * surplus[..., None]
+        error = np.sqrt(np.mean(((solved[..., 1::2, :] - solved[..., 2::2, :]) / 2.0) ** 2, axis=-2))
         n_pairs = len(self.masks)
-        return solved[0], error * n_pairs / max(n_pairs - self.n_fields + 1, 1)
+        return solved[..., 0, :], error * n_pairs / max(n_pairs - self.n_fields + 1, 1)
 
 
 @lru_cache(maxsize=64)

@@ -76,10 +76,8 @@ class ShuffledRows:
     shuffled: np.ndarray
 
 
-def explain_rows(
-    explainer: Explainer, X: np.ndarray, *, precision: float = 0.02, n_coalitions: int = 128, cap: int = 1024
-) -> ShapRows:
-    """Explain rows one after the other, each until its worst standard error is at most ``precision``.
+def explain_rows(explainer: Explainer, X: np.ndarray, *, precision: float = 0.02, cap: int = 1024) -> ShapRows:
+    """Explain rows, each until its worst standard error is at most ``precision``.
 
     Parameters
     ----------
@@ -89,16 +87,15 @@ def explain_rows(
         Raw rows, NaN = blank.
     precision : float
         Probability units.
-    n_coalitions, cap : int
-        Coalitions each row begins with, and the most it gets.
+    cap : int
+        The most coalitions a row gets.
 
     Raises
     ------
     InputError
         No rows, or rows of another number of fields.
     """
-    X = _as_rows(X)
-    found = [explainer.begin(row).refine(precision, cap, n_coalitions) for row in X]
+    found = explainer.estimate_rows(_as_rows(X), precision, cap)
     return ShapRows(
         values=np.array([item.values for item in found]),
         standard_error=np.array([item.standard_error for item in found]),

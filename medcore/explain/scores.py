@@ -17,7 +17,8 @@ from medcore.workers import checkpoint
 
 __all__ = ["Background", "CoalitionScorer", "FieldwiseScore", "Score", "scorer_for"]
 
-_CHUNK_CELLS = 1_500_000
+_CHUNK_CELLS = 262_144  # 1 MB: what fits a core's second-level cache
+_KEPT_CELLS = 4_000_000  # 16 MB a model
 
 Score = Callable[[np.ndarray], np.ndarray]
 """Raw rows, float array (n, n_fields) with NaN = blank -> calibrated probabilities (n,)."""
@@ -27,15 +28,18 @@ Score = Callable[[np.ndarray], np.ndarray]
 class FieldwiseScore(Protocol):
     """A score that is a function of a sum of per-field terms.
 
-    ``score(X) == finish(field_terms(X).sum(axis=1))``; constants (a bias) belong into ``finish``.
+    ``score(X)`` is ``finish`` of ``field_terms(X).sum(axis=1)``; constants (a bias) belong into either.
     """
 
     def field_terms(self, X: np.ndarray) -> np.ndarray:
         """Turn raw rows (n, n_fields) into terms, float array (n, n_fields, n_hidden)."""
         ...
 
-    def finish(self, sums: np.ndarray) -> np.ndarray:
-        """Turn summed terms (k, n_hidden) into calibrated probabilities (k,). May overwrite ``sums``."""
+    def finish(self, rest: np.ndarray, own: np.ndarray) -> np.ndarray:
+        """Turn sums ``rest + own[:, None]`` into calibrated probabilities (k, m).
+
+        ``rest`` (k, m, n_hidden) is read only: it may be used for the next patient as well; ``own`` is (k, n_hidden).
+        """
         ...
 
 
@@ -75,14 +79,26 @@ class Background:
 
 
 class CoalitionScorer(Protocol):
-    """Scores masked rows: what an explanation of one background needs from a model."""
+    """Scores masked rows of several patients: what explanations against one background need from a model.
 
-    def ends(self, row: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return the probability of ``row`` and those of all background rows, shape (m,)."""
+    Attributes
+    ----------
+    p_rows : float array, shape (m,)
+        Probabilities of the background rows.
+    """
+
+    p_rows: np.ndarray
+
+    def prepare(self, rows: np.ndarray) -> np.ndarray:
+        """Turn patients (n, n_fields) into what :meth:`ends` and :meth:`masked` take, first axis n."""
         ...
 
-    def masked(self, row: np.ndarray, masks: np.ndarray) -> np.ndarray:
-        """Return probabilities, shape (n_masks, m): ``row`` where the mask is True, else each background row."""
+    def ends(self, patients: np.ndarray) -> np.ndarray:
+        """Return the probabilities of the patients themselves, shape (n,)."""
+        ...
+
+    def masked(self, patients: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        """Return probabilities, shape (n, n_masks, m): the patient where the mask is True, else each background row."""
         ...
 
 
@@ -94,61 +110,82 @@ def scorer_for(score: Score | FieldwiseScore, background: Background) -> Coaliti
 
 
 class _RowScorer:
-    """One batched call of the score on all masked rows."""
+    """One batched call of the score on all masked rows of a patient."""
 
     def __init__(self, score: Score, background: Background) -> None:
         self._score = score
         self._rows = background.rows.astype(np.float32)
-        self._p_rows = _probabilities(score(self._rows), len(self._rows))
+        self.p_rows = _probabilities(score(self._rows), (len(self._rows),))
 
-    def ends(self, row: np.ndarray) -> tuple[float, np.ndarray]:
-        p = _probabilities(self._score(row[None].astype(np.float32)), 1)
-        return float(p[0]), self._p_rows
+    def prepare(self, rows: np.ndarray) -> np.ndarray:
+        return rows.astype(np.float32)
 
-    def masked(self, row: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    def ends(self, patients: np.ndarray) -> np.ndarray:
+        return _probabilities(self._score(patients), (len(patients),))
+
+    def masked(self, patients: np.ndarray, masks: np.ndarray) -> np.ndarray:
         k, (m, n_fields) = len(masks), self._rows.shape
-        batch = np.empty((k, m, n_fields), dtype=np.float32)
-        np.copyto(batch, self._rows)
-        np.copyto(batch, row.astype(np.float32), where=masks[:, None, :])
-        return _probabilities(self._score(batch.reshape(k * m, n_fields)), k * m).reshape(k, m)
-
-
-class _FieldwiseScorer:
-    """First stage of all coalitions by one matrix product, in pieces that stay in the cache."""
-
-    def __init__(self, score: FieldwiseScore, background: Background) -> None:
-        self._score = score
-        self._terms = np.asarray(score.field_terms(background.rows), dtype=np.float32)
-        self._sums = self._terms.sum(axis=1)
-        self._p_rows = _probabilities(score.finish(self._sums.copy()), len(self._sums))
-
-    def ends(self, row: np.ndarray) -> tuple[float, np.ndarray]:
-        own = np.asarray(self._score.field_terms(row[None]), dtype=np.float32)
-        return float(_probabilities(self._score.finish(own.sum(axis=1)), 1)[0]), self._p_rows
-
-    def masked(self, row: np.ndarray, masks: np.ndarray) -> np.ndarray:
-        m, n_fields, width = self._terms.shape
-        own = np.asarray(self._score.field_terms(row[None]), dtype=np.float32)
-        shift = np.ascontiguousarray((own - self._terms).transpose(1, 0, 2)).reshape(n_fields, m * width)
-        step = max(1, _CHUNK_CELLS // (m * width))
-        sums = np.empty((min(step, len(masks)), m * width), dtype=np.float32)
-        base = self._sums.reshape(-1)
-        out = np.empty((len(masks), m), dtype=np.float32)
-        chosen = masks.astype(np.float32)
-        for start in range(0, len(masks), step):
+        out = np.empty((len(patients), k, m), dtype=np.float32)
+        for i, row in enumerate(patients):
             checkpoint()
-            part = chosen[start : start + step]
-            block = np.matmul(part, shift, out=sums[: len(part)])
-            block += base
-            p = self._score.finish(block.reshape(len(part) * m, width))
-            out[start : start + step] = _probabilities(p, len(part) * m).reshape(len(part), m)
+            batch = np.where(masks[:, None, :], row, self._rows).reshape(k * m, n_fields)
+            out[i] = _probabilities(self._score(batch), (k * m,)).reshape(k, m)
         return out
 
 
-def _probabilities(p: np.ndarray, n: int) -> np.ndarray:
+class _FieldwiseScorer:
+    """The first stage of a masked row is a sum: a part of the patient and a part of the background.
+
+    That of the background is the same for all patients. It is computed once for the coalitions that every explanation
+    begins with, else once for all patients of a call, in pieces that stay in the processor's cache.
+    """
+
+    def __init__(self, score: FieldwiseScore, background: Background) -> None:
+        self._score = score
+        terms = self.prepare(background.rows)
+        m, n_fields, self._width = terms.shape
+        self._terms = np.ascontiguousarray(terms.transpose(1, 0, 2)).reshape(n_fields, m * self._width)
+        self._kept: dict[bytes, np.ndarray] = {}
+        self.p_rows = self.ends(terms)
+
+    def prepare(self, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(self._score.field_terms(rows), dtype=np.float32)
+
+    def ends(self, patients: np.ndarray) -> np.ndarray:
+        sums = patients.sum(axis=1)
+        nothing = np.zeros((len(sums), 1, self._width), dtype=np.float32)
+        return _probabilities(self._score.finish(nothing, sums), (len(sums), 1))[:, 0]
+
+    def masked(self, patients: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        own = masks.astype(np.float32) @ patients
+        m = len(self.p_rows)
+        out = np.empty((len(patients), len(masks), m), dtype=np.float32)
+        step = max(1, _CHUNK_CELLS // (m * self._width))
+        kept = self._find_kept(masks)
+        for start in range(0, len(masks), step):
+            piece = slice(start, start + step)
+            rest = self._rest(masks[piece]) if kept is None else kept[piece]
+            for i in range(len(patients)):
+                checkpoint()
+                out[i, piece] = _probabilities(self._score.finish(rest, own[i, piece]), (len(rest), m))
+        return out
+
+    def _rest(self, masks: np.ndarray) -> np.ndarray:
+        """Return the background's part of masked rows, shape (n_masks, m, n_hidden)."""
+        return np.asarray((~masks).astype(np.float32) @ self._terms).reshape(len(masks), -1, self._width)
+
+    def _find_kept(self, masks: np.ndarray) -> np.ndarray | None:
+        """Return the background's part for the coalitions every explanation begins with, None for any others."""
+        key = masks.tobytes()
+        if not self._kept and masks.shape[0] * self._terms.shape[1] <= _KEPT_CELLS:
+            self._kept = {key: self._rest(masks)}
+        return self._kept.get(key)
+
+
+def _probabilities(p: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     p = np.asarray(p)
-    if p.shape != (n,):
-        raise ExplanationError(f"the model returned an array of shape {p.shape} for {n} rows")
+    if p.shape != shape:
+        raise ExplanationError(f"the model returned an array of shape {p.shape} where {shape} was asked for")
     if not np.isfinite(p).all():
         raise ExplanationError("the model returned a value that is not a number while it was being explained")
     return p

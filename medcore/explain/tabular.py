@@ -7,7 +7,7 @@ import numpy as np
 from medcore.errors import InputError
 from medcore.explain.reactions import IntervalScore, LinkedChange, most_useful_missing, sweep_response
 from medcore.explain.scores import Background, FieldwiseScore, Score
-from medcore.explain.shapley import RowExplainer, TableExplainer
+from medcore.explain.shapley import RowExplainer, ShapleyEstimate, TableExplainer
 from medcore.explain.stability import top_field_stability
 from medcore.records import Field, Schema
 from medcore.results import Explanation, MissingValueGain, Response
@@ -56,6 +56,10 @@ class Explainer:
     def begin(self, row: np.ndarray) -> RowExplainer:
         """Return an explanation in progress, to be refined step by step without starting again."""
         return self._shap.begin(row)
+
+    def estimate_rows(self, X: np.ndarray, precision: float = 0.02, cap: int = 16_384) -> list[ShapleyEstimate]:
+        """Explain rows (n, n_inputs), each until its worst standard error is at most ``precision``."""
+        return self._shap.refine_rows(X, precision, cap)
 
     def explain(
         self, row: np.ndarray, *, precision: float = 0.02, cap: int = 16_384, stability: bool = False

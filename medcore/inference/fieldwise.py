@@ -39,9 +39,9 @@ class FieldwiseLogistic:
         """Return each field's part of the logit, shape (n, n_fields, 1)."""
         return np.asarray(self._scores.field_logits(X)[:, :, None])
 
-    def finish(self, sums: np.ndarray) -> np.ndarray:
-        """Add the intercept and calibrate."""
-        return self._calibrator.probability(sums[:, 0] + self._scores.intercept)
+    def finish(self, rest: np.ndarray, own: np.ndarray) -> np.ndarray:
+        """Add the intercept and calibrate, shape (k, m)."""
+        return self._calibrator.probability(rest[:, :, 0] + (own + self._scores.intercept))
 
 
 class FieldwiseNetwork:
@@ -61,8 +61,8 @@ class FieldwiseNetwork:
         depths = range(1, sum(name.startswith("main_hidden_") for name in layers))
         self._hidden = [layers[f"main_hidden_{depth}"] for depth in depths]
         head, head_bias = layers["main_head"]
-        self._head = head[:, :, 0]
-        self._flat_head = self._head.reshape(-1) / members
+        self._head = head / members
+        self._flat_head = self._head.reshape(-1)
         self._head_bias = float(head_bias.mean())
 
     def field_terms(self, X: np.ndarray) -> np.ndarray:
@@ -70,26 +70,30 @@ class FieldwiseNetwork:
 
         The bias is spread evenly over the fields, which saves a pass over every masked row.
         """
-        encoded, observed = self._encoding.encode(X), self._encoding.observed(X)
         half = self._encoding.width
-        parts = [
-            encoded[:, part] @ self._first[part] + observed[:, part] @ self._first[half:][part]
-            for part in self._encoding.slices()
-        ]
-        return (np.stack(parts, axis=1) + self._bias / len(parts)).astype(np.float32)
+        terms = self._encoding.encode(X).astype(np.float32)[:, :, None] * self._first[:half]
+        terms += self._encoding.observed(X).astype(np.float32)[:, :, None] * self._first[half:]
+        starts = [part.start for part in self._encoding.slices()]
+        return np.asarray(np.add.reduceat(terms, starts, axis=1) + self._bias / np.float32(len(starts)))
 
-    def finish(self, sums: np.ndarray) -> np.ndarray:
-        """Run the deeper layers of all members and calibrate their mean. Overwrites ``sums``."""
-        linear = sums[:, -1].astype(np.float64)
-        members, units = self._shape
-        first = sums[:, :-1]
-        np.maximum(first, 0.0, out=first)
-        if not self._hidden:
-            return self._calibrator.probability(first @ self._flat_head + (self._head_bias + linear))
-        hidden = first.reshape(len(sums), members, units).transpose(1, 0, 2)
-        for kernel, bias in self._hidden:
-            hidden = np.matmul(hidden, kernel)
-            hidden += bias
-            np.maximum(hidden, 0.0, out=hidden)
-        deep = np.matmul(hidden, self._head[:, :, None]).mean(axis=0)[:, 0]
-        return self._calibrator.probability(deep + (self._head_bias + linear))
+    def finish(self, rest: np.ndarray, own: np.ndarray) -> np.ndarray:
+        """Run the deeper layers of all members and calibrate their mean, shape (k, m).
+
+        ``relu(rest + own)`` is ``max(rest, -own) + own``: one pass over the many numbers, and ``own`` goes on
+        through the next layer by itself.
+        """
+        (k, m), (members, units) = rest.shape[:2], self._shape
+        linear = rest[:, :, -1] + own[:, -1:]
+        own = own[:, :-1]
+        rest = np.maximum(rest[:, :, :-1], -own[:, None])
+        if self._hidden:
+            rest = rest.reshape(k * m, members, units).transpose(1, 0, 2)
+            own = own.reshape(k, members, units).transpose(1, 0, 2)
+            for kernel, bias in self._hidden:
+                own = own @ kernel + bias
+                rest = (rest @ kernel).reshape(members, k, m, -1)
+                rest = np.maximum(rest, -own[:, :, None], out=rest).reshape(members, k * m, -1)
+            deep = ((rest @ self._head).reshape(members, k, m) + own @ self._head).sum(axis=0)
+        else:
+            deep = rest @ self._flat_head + (own @ self._flat_head)[:, None]
+        return self._calibrator.probability((deep + linear).astype(np.float64) + self._head_bias)

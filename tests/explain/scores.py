@@ -18,11 +18,13 @@ class Network:
     def field_terms(self, X):
         return np.nan_to_num(np.asarray(X, dtype=np.float32))[:, :, None] * self.first
 
-    def finish(self, sums):
-        return expit(np.maximum(sums + self.bias, 0.0) @ self.last)
+    def finish(self, rest, own):
+        return expit(np.maximum(rest + own[:, None] + self.bias, 0.0) @ self.last)
 
     def plain(self, X):
-        return self.finish(np.nan_to_num(np.asarray(X, dtype=np.float32)) @ self.first)
+        return self.finish(np.nan_to_num(np.asarray(X, dtype=np.float32))[:, None] @ self.first, np.float32([0.0]))[
+            :, 0
+        ]
 
 
 def tangled(X):
