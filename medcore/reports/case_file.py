@@ -160,7 +160,10 @@ class CasePicture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFilm:
-    """What is known about a film: header facts, and a hash of its pixels. ``acquired_on`` is ISO 8601."""
+    """What is known about a film: header facts, and a hash of its pixels. ``acquired_on`` is ISO 8601.
+
+    ``number`` is its place on the reader's list, 0 for a saved film, which is on none.
+    """
 
     number: int
     view: str = ""

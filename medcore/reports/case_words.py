@@ -127,7 +127,8 @@ def write_cut_off(threshold: float) -> str:
 
 def write_film_line(film: CaseFilm) -> str:
     """Write the facts of a film's header in one line."""
-    parts = [f"Film {film.number}", film.modality, f"view {film.view}" if film.view else "view not stated"]
+    parts = [f"Film {film.number}" if film.number else "Film", film.modality]
+    parts.append(f"view {film.view}" if film.view else "view not stated")
     parts.append("age not stated" if film.age_years is None else f"age {write_age(film.age_years)}")
     parts += [film.sex, f"taken {film.acquired_on}" if film.acquired_on else ""]
     parts.append(f"{film.rows} x {film.columns} pixels")

@@ -16,11 +16,11 @@ from medcore.imaging.radiograph import Radiograph
 from medcore.services.house import House, find_condition
 from medcore.services.trust.fit import to_case_patient
 from medcore.services.trust.patients import Patient
+from medcore.services.trust.saved_case import make_saved_case_file, may_have_case_file
 from medcore.services.trust.timeline import (
     MOST_ENTRIES,
     Entry,
     Stage,
-    make_saved_case_file,
     open_saved_film,
     read_timeline,
     record_outcome,
@@ -108,7 +108,7 @@ def _show_entry(house: House, patient: Patient, entry: Entry) -> None:
             _show_outcome(house, entry)
         if is_open:
             with st.container(key=f"entry_more_{number}"):
-                _show_film(house, entry) if entry.is_film else _show_values(house, patient, entry)
+                _show_film(house, patient, entry) if entry.is_film else _show_values(house, patient, entry)
 
 
 def _toggle(number: str) -> None:
@@ -208,11 +208,19 @@ def _show_values(house: House, patient: Patient, entry: Entry) -> None:
     """Draw the values as they were, the sentence, and what can be done with them."""
     st.html(_render_sentence(entry) + _render_values(entry))
     st.button("Put these values into the form", key=f"refill_{entry.saved.id}", on_click=_refill, args=(entry,))
+    _offer_case_file(house, patient, entry)
+
+
+def _offer_case_file(house: House, patient: Patient, entry: Entry) -> None:
+    if not may_have_case_file(entry):
+        st.html('<p class="mc-quiet">Nobody has read this film, so there is no case file of it.</p>')
+        return
     st.html('<h3 class="mc-small">Case file</h3>')
     case_file.show(
         house,
         lambda who: make_saved_case_file(house, entry, patient),
-        subject=f"saved {entry.saved.id}",
+        subject=f"saved {entry.saved.id} {len(entry.verdicts)}",
+        has_picture=entry.image is not None,
         patient=to_case_patient(patient),
     )
 
@@ -263,7 +271,13 @@ def _go_to_form() -> None:
         st.html('<p class="mc-done" role="status">The values are in the form of the page Risk.</p>')
 
 
-def _show_film(house: House, entry: Entry) -> None:
+def _show_film(house: House, patient: Patient, entry: Entry) -> None:
+    """Draw what was said of a film, its pixels where they were kept, and what can be done with them."""
+    _show_pixels(house, entry)
+    _offer_case_file(house, patient, entry)
+
+
+def _show_pixels(house: House, entry: Entry) -> None:
     st.html(_render_sentence(entry))
     note = entry.result["reader"]["note"]
     if note:

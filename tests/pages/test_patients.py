@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import fake_films
 import fake_models
 import pytest
 from actors import TESTER, act_as
@@ -9,6 +10,9 @@ from hostile_names import SEEN
 
 from medcore.access import Role, who_is
 from medcore.errors import StorageError
+from medcore.services.films import reading as films
+from medcore.services.films.reading import Desk, OwnReading
+from medcore.services.trust.cases import save_film
 from medcore.services.trust.drafts import list_forms
 from medcore.services.trust.patients import change_patient, make_patient
 from medcore.ui import runtime
@@ -319,3 +323,40 @@ class TestTimeline:
         page.button(key=f"refill_{saved.id}").click().run()
         assert page.session_state["mc_drafts"]["diabetes"].values["waist_cm"] == "112"
         assert not page.exception
+
+    def test_a_saved_film_has_its_case_file(self, open_page, read):
+        test = open_page(PAGE, catalog=FilmCatalog())
+        patient = make_patient(house(), {"name": "Zenobia"})
+        save_a_film(patient)
+        test.session_state["mc_patient"] = patient
+        view(test.run(), "Timeline")
+        (saved,) = house().journal.assessments.list()
+        test.button(key=f"entry_open_{saved.id}").click().run()
+        test.segmented_control(key="case_format").set_value("html").run()
+        test.checkbox(key="case_bare").check().run()
+        test.checkbox(key="case_checked").check().run()
+        test.button(key="case_make").click().run()
+        assert "Content hash" in read(test)
+        event = house().journal.events(1)[0]
+        assert (event.action, event.outcome, event.condition) == ("export_case", "html_deidentified", "pneumonia")
+        assert not test.exception
+
+
+class FilmCatalog(fake_models.FakeCatalog):
+    """The shelf with a model for films."""
+
+    def find(self, model_id):
+        return fake_films.FACTS if model_id == fake_films.FACTS.model_id else super().find(model_id)
+
+
+def save_a_film(patient):
+    desk = Desk(
+        condition=fake_films.PNEUMONIA, facts=fake_films.FACTS, who=lambda: house().actor, journal=house().journal,
+        gateway=fake_films.FakeFilmGateway(), points=fake_films.POINTS,
+    )  # fmt: skip
+    film = fake_films.draw_film(fake_films.make_file(1))
+    case = films.score(desk, [films.open_film(desk, films.new_case(1, "a.dcm"), film)])[0]
+    case = films.see(desk, films.read(desk, case, OwnReading.PNEUMONIA))
+    save_film(
+        house(), case=case, finding=films.reveal(desk, case), pseudonym=patient.pseudonym, keep_image=True, key="f"
+    )  # fmt: skip

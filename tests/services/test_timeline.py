@@ -21,10 +21,10 @@ from medcore.services.trust.cases import save_assessment, save_film
 from medcore.services.trust.fit import compare_film, compare_form
 from medcore.services.trust.patients import make_patient
 from medcore.services.trust.recall import recall_model
+from medcore.services.trust.saved_case import make_saved_case_file
 from medcore.services.trust.timeline import (
     Stage,
     find_stage,
-    make_saved_case_file,
     open_saved_film,
     read_timeline,
     record_outcome,
@@ -183,6 +183,21 @@ class TestReopening:
         assert case.assessed_at == saved.created_at.strftime("%Y-%m-%dT%H:%M:%SZ")
         html = export_case_file(house, case, CaseFormat.HTML).data.decode()
         assert "Zenobia Quillfeather" in html
+        assert case.reader is None
+
+    def test_the_readers_verdict_and_a_recall_stand_in_it(self, house, patient):
+        saved = save(house, patient)
+        for response, reason in (("overridden", "seen before"), ("accepted", "")):
+            verdict = NewVerdict(assessment_id=saved.id, opinion="no", response=response, reason=reason, revised=True)
+            house.journal.verdicts.add(verdict, by=BY)
+        recall_model(house, house.catalog.default("diabetes"), "Dr Smith saw drift", version=0)
+        (entry,) = read_timeline(house, patient)
+        case = make_saved_case_file(house, entry, patient)
+        assert (case.reader.reading, case.reader.verdict) == ("no (before the values were changed)", "agrees")
+        assert "This model was recalled since." in case.notices
+        assert "Smith" not in repr(case)
+        for form in (CaseFormat.HTML, CaseFormat.FHIR):
+            assert b"agrees" in export_case_file(house, case, form).data
 
     def test_a_film_opens_from_the_store(self, house, patient):
         case = save_a_film(house, patient)

@@ -19,8 +19,12 @@ from medcore.errors import InputError, MedcoreError
 from medcore.journal import Event
 from medcore.reports.case_file import (
     CaseFile,
+    CaseFilm,
+    CaseModel,
     CasePatient,
+    CasePoint,
     CaseReader,
+    CaseRisk,
     to_json,
 )
 from medcore.reports.case_html import write_case_html
@@ -44,7 +48,7 @@ from medcore.services.bedside.case_parts import (
 )
 from medcore.services.bedside.clinic import FormReading
 from medcore.services.films.worklist import Worklist
-from medcore.services.house import House
+from medcore.services.house import FilmCondition, House
 from medcore.workers import Limits, Worker
 
 __all__ = [
@@ -52,6 +56,7 @@ __all__ = [
     "CaseFile",
     "CaseFormat",
     "CasePatient",
+    "collect_film_case",
     "export_case_file",
     "make_case_file",
     "make_film_case_file",
@@ -172,23 +177,57 @@ def make_film_case_file(
     if finding is None:
         raise InputError(f"film {case.number} has no answer yet: there is no case file of it", field="film")
     desk = worklist.desk
-    condition = desk.condition
+    return collect_film_case(
+        desk.condition,
+        describe_film_risk(desk.condition, case, finding),
+        describe_film(case, finding),
+        model=describe_model(desk.facts, finding.prediction, desk.condition),
+        point=describe_point(finding),
+        reader=describe_reader(case, desk.actor.name),
+        patient=patient,
+        site=site,
+        at=at,
+    )
+
+
+def collect_film_case(
+    condition: FilmCondition,
+    risk: CaseRisk,
+    film: CaseFilm,
+    *,
+    model: CaseModel | None,
+    point: CasePoint | None,
+    reader: CaseReader | None,
+    patient: CasePatient | None = None,
+    record: str = "",
+    site: str = "",
+    notices: tuple[str, ...] = (),
+    assessed_at: datetime | None = None,
+    at: datetime | None = None,
+) -> CaseFile:
+    """Put the parts of a film's case file together.
+
+    ``record`` names the saved result, ``notices`` is what this copy must say besides; the times are as in
+    :func:`make_case_file`.
+    """
     return CaseFile(
         kind="image",
         condition=condition.id,
         title=condition.title,
         outcome=condition.outcome,
         patient=patient or CasePatient(),
-        risk=describe_film_risk(condition, case, finding),
-        film=describe_film(case, finding),
-        model=describe_model(desk.facts, finding.prediction, condition),
-        point=describe_point(finding),
-        reader=describe_reader(case, desk.actor.name),
+        risk=risk,
+        film=film,
+        model=model,
+        point=point,
+        reader=reader,
+        assessed_at=_write_time(assessed_at) if assessed_at else "",
         made_at=_write_time(at or datetime.now(UTC)),
+        record=record,
         site=site,
         app_version=__version__,
         not_assessed=condition.not_assessed,
-        notices=(condition.foot_line,),
+        notices=(condition.foot_line, *notices),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from medcore.conditions.catalog import find_condition
 from medcore.conditions.condition import Condition
 from medcore.errors import FieldError
+from medcore.imaging.radiograph import Radiograph
 from medcore.journal import SavedAssessment
 from medcore.records import PatientRecord
 from medcore.results import (
@@ -28,14 +29,16 @@ from medcore.results import (
 )
 from medcore.services.bedside.case_parts import describe_film_risk, describe_reader, describe_risk
 from medcore.services.bedside.clinic import FormReading
-from medcore.services.films.reading import FilmCase, Finding
+from medcore.services.films.reading import FilmCase, Finding, OwnReading
 from medcore.services.house import FilmCondition
+from medcore.services.operating import OperatingPoint
 
 __all__ = [
     "pack_applicability",
     "pack_assessment",
     "pack_film",
     "restore_assessment",
+    "restore_film",
     "restore_prediction",
     "restore_reading",
 ]
@@ -149,6 +152,39 @@ def restore_assessment(saved: SavedAssessment) -> Assessment:
         explanation_error=result["explanation_error"],
         journal_id=result["record"],
     )
+
+
+def restore_film(saved: SavedAssessment, film: Radiograph | None) -> tuple[FilmCase, Finding]:
+    """Return a film as its reader left it, and what was shown of it, from a saved result about a film.
+
+    ``film`` is None where the pixels were not kept. The case is on no list: its number is 0.
+    """
+    result: Mapping[str, Any] = saved.result
+    shown, told, interval, saliency = result["shown"], result["reader"], result["interval"], result["map"]
+    case = FilmCase(
+        id=saved.id,
+        number=0,
+        name="",
+        film=film,
+        remarks=tuple(result["questions"]),
+        reading=OwnReading(told["reading"]) if told["reading"] else None,
+        note=told["note"],
+        revised=told["revised"],
+        late=told["late"],
+        seen=True,
+        turns=result["film"]["turns"],
+    )
+    finding = Finding(
+        prediction=restore_prediction(saved),
+        p=shown["p"],
+        interval=Interval(**{**interval, "lo": shown["lo"], "hi": shown["hi"]}) if interval is not None else None,
+        base_rate=shown["base_rate"],
+        prevalence=shown["prevalence"],
+        patterns=shown["patterns"],
+        point=OperatingPoint(**shown["point"]) if shown["point"] is not None else None,
+        saliency=Saliency(**{**saliency, "grid": tuple(map(tuple, saliency["grid"]))}) if saliency else None,
+    )
+    return case, finding
 
 
 def restore_reading(saved: SavedAssessment) -> FormReading:

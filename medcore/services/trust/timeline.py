@@ -17,21 +17,18 @@ from medcore.errors import InputError, MedcoreError
 from medcore.imaging.radiograph import Radiograph
 from medcore.journal import NewVerdict, Patient, SavedAssessment, SavedImage, SavedOutcome
 from medcore.records import Field
-from medcore.reports.case_file import CaseFile, CaseInput
-from medcore.services.bedside.case_file import make_case_file
+from medcore.reports.case_file import CaseInput
 from medcore.services.bedside.case_parts import describe_inputs
 from medcore.services.films.film_file import read_film
 from medcore.services.house import House
-from medcore.services.trust.fit import to_case_patient
 from medcore.services.trust.recall import find_recall
-from medcore.services.trust.saved_parts import restore_assessment, restore_reading
+from medcore.services.trust.saved_parts import restore_reading
 
 __all__ = [
     "MOST_ENTRIES",
     "Entry",
     "Stage",
     "find_stage",
-    "make_saved_case_file",
     "open_saved_film",
     "read_timeline",
     "record_outcome",
@@ -169,28 +166,6 @@ def open_saved_film(house: House, entry: Entry) -> Radiograph:
         raise InputError("The image was not kept with this result.", field="image")
     _, data = house.journal.images.read(entry.image.id, by=who_is(actor))
     return read_film(data)
-
-
-def make_saved_case_file(house: House, entry: Entry, patient: Patient) -> CaseFile:
-    """Return the case file of a saved result about a patient's values, with the time it was saved.
-
-    Raises
-    ------
-    InputError
-        It is about a film, or the patient was erased.
-    """
-    if entry.is_film or not entry.saved.readable:
-        raise InputError("There is a case file of saved values only.", field="kind")
-    reading = restore_reading(entry.saved)
-    sex = next((item.word for items in entry.inputs.values() for item in items if item.name == "sex"), "")
-    return make_case_file(
-        house,
-        entry.saved.condition,
-        reading,
-        restore_assessment(entry.saved),
-        patient=to_case_patient(patient, sex=sex),
-        assessed_at=entry.saved.created_at,
-    )
 
 
 def spell_values(entry: Entry) -> dict[str, str]:
