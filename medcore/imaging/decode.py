@@ -10,6 +10,7 @@ import logging
 import warnings
 
 from medcore.errors import MedcoreError, UnreadableImageError, UnsupportedImageError, WorkerError
+from medcore.imaging import squashed
 from medcore.imaging.dicom import read_dicom
 from medcore.imaging.handover import pack_film
 from medcore.imaging.pictures import read_picture
@@ -36,7 +37,8 @@ _BARE_DICOM = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
 def factory(*, salt: str) -> Handler:
     """Make the handler of the film reader.
 
-    ``read`` takes a file and gives back a film; ``look`` and ``copy`` take a film that is about to leave
+    ``read`` takes a file and gives back a film, ``squash`` what a model needs of it
+    (:mod:`medcore.imaging.squashed`); ``look`` and ``copy`` take a film that is about to leave
     (:mod:`medcore.imaging.film_copy`).
     """
     warnings.simplefilter("ignore")
@@ -47,9 +49,10 @@ def factory(*, salt: str) -> Handler:
             from medcore.imaging import film_copy  # SciPy and the tables: loaded when a film leaves, not before
 
             return film_copy.answer(op, payload, blobs)
-        if op != "read" or len(blobs) != 1:
-            raise WorkerError("the film reader knows three requests: read, look and copy")
-        return pack_film(decode_film(blobs[0], salt))
+        if op not in {"read", "squash"} or len(blobs) != 1:
+            raise WorkerError("the film reader knows four requests: read, squash, look and copy")
+        film = decode_film(blobs[0], salt)
+        return pack_film(film) if op == "read" else squashed.answer(film, payload)
 
     return handle
 

@@ -8,8 +8,6 @@ come through, because any free text may hold a name.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,7 +17,9 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
-__all__ = ["TABLE", "Action", "Admitted", "admit", "hash_identifier"]
+from medcore.imaging.identity import hash_identifier, hash_number
+
+__all__ = ["TABLE", "Action", "Admitted", "admit"]
 
 
 class Action(StrEnum):
@@ -104,8 +104,9 @@ class Admitted:
         Entries marked KEEP, within sequences too.
     birth_date : str
         As written in the header; for the age only, and never handed on.
-    instance_key, study_key, patient_key : str
-        Salted hashes, empty where the header has no such entry.
+    instance_key, study_key, patient_key, number_key : str
+        Salted hashes, empty where the header has no such entry; ``number_key`` is of the patient's number alone, to
+        be compared with that of a record.
     removed : tuple of str
         Names of the identifying entries that were there, and how many others; never a value.
     overlays : bool
@@ -119,6 +120,7 @@ class Admitted:
     instance_key: str = ""
     study_key: str = ""
     patient_key: str = ""
+    number_key: str = ""
     removed: tuple[str, ...] = ()
     overlays: bool = False
     notes: tuple[str, ...] = field(default=())
@@ -144,17 +146,11 @@ def admit(dataset: Dataset, salt: str) -> Admitted:
         patient_key=hash_identifier("patient", f"{patient}\n{_read_text(dataset, 'IssuerOfPatientID')}", salt)
         if patient
         else "",
+        number_key=hash_number(patient, salt),
         removed=_name_removed(dataset),
         overlays=any(tag.group in _OVERLAY_GROUPS for tag in _list_tags(dataset)),
         notes=tuple(notes),
     )
-
-
-def hash_identifier(kind: str, value: str, salt: str) -> str:
-    """Return 32 hex digits that are equal for equal identifiers within one process; empty for an empty one."""
-    if not value.strip():
-        return ""
-    return hmac.new(salt.encode(), f"{kind}\n{value.strip()}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def _action(tag: BaseTag) -> Action:

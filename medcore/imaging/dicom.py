@@ -132,6 +132,7 @@ def _assemble(admitted: Admitted, pixels: Pixels, transfer_syntax: str, today: d
         instance_key=admitted.instance_key,
         study_key=admitted.study_key,
         patient_key=admitted.patient_key,
+        number_key=admitted.number_key,
         provenance=(*pixels.steps, *values.steps),
         removed=admitted.removed,
         notes=tuple(dict.fromkeys(notes)),

@@ -1,8 +1,8 @@
 """One film in memory: pixels at full depth, how to show them, and what may be known about the child.
 
 A :class:`Radiograph` holds nothing that identifies a person: no name, number, birth date, address,
-institution or free text. ``patient_key`` and ``study_key`` are hashes salted anew in every process;
-they serve to put films of one child side by side and mean nothing outside it.
+institution or free text. ``patient_key``, ``study_key`` and ``number_key`` are hashes salted anew in every process;
+they serve to put films of one child side by side, to warn of another child's film, and mean nothing outside it.
 """
 
 from __future__ import annotations
@@ -83,8 +83,9 @@ class Radiograph:
         Whether the header says that the patient is an animal.
     acquired_on : datetime.date or None
         Day of the film, kept in memory only, to put a prior beside the current film.
-    instance_key, study_key, patient_key : str
-        Salted hashes (hex) of the header's identifiers; empty when the header has none.
+    instance_key, study_key, patient_key, number_key : str
+        Salted hashes (hex) of the header's identifiers; empty when the header has none. ``number_key`` is of the
+        patient's number alone: :func:`medcore.imaging.reader.is_number` compares a record's with it.
     pixel_sha256 : str
         Hash of ``stored`` and its shape: equal for films with the same pixels.
     provenance : tuple of str
@@ -117,6 +118,7 @@ class Radiograph:
     instance_key: str = ""
     study_key: str = ""
     patient_key: str = ""
+    number_key: str = ""
     provenance: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -10,20 +10,24 @@ import atexit
 import os
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from medcore.errors import BusyError, ImageError, ImageSizeError, MedcoreError, UnreadableImageError, WorkerError
 from medcore.imaging.copying import CopyOrder, Look, Region, pack_regions, unpack_regions
 from medcore.imaging.handover import pack_film, unpack_film
+from medcore.imaging.identity import hash_number
 from medcore.imaging.names import safe_name
+from medcore.imaging.quality import FilmLimits
 from medcore.imaging.radiograph import Radiograph
 from medcore.imaging.sizes import MAX_FILE_BYTES
+from medcore.imaging.squashed import SquashedFilm, pack_order, unpack_squashed
 from medcore.workers import Answer, Limits, Worker
 
-__all__ = ["READER_LIMITS", "FilmReader", "read_image"]
+__all__ = ["READER_LIMITS", "FilmReader", "is_number", "read_image"]
 
 READER_LIMITS = Limits(
     memory_bytes=1_400_000_000,
@@ -37,9 +41,14 @@ READER_LIMITS = Limits(
 """What the child may use. The largest film, 40 million pixels, takes 0.4 GB in grey and 0.95 GB in colour, 2 to 5 s."""
 
 _ENVIRON = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-_ENVIRON |= {"MALLOC_ARENA_MAX": "2"}
+_ENVIRON |= {  # keep up to 64 MB between films: given back and asked for anew, a page at a time, they cost 10 ms a film
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
+}
 _SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".dcm": "DICOM", ".dicom": "DICOM"}
 _SALT = secrets.token_hex(16)
+_Film = TypeVar("_Film")
 _GAVE_UP = "it could not be opened within the limits of time and memory; it may be damaged. Try it once more"
 
 
@@ -103,12 +112,41 @@ class FilmReader:
         BusyError, WorkerError
             At once: the queue is full, or the reader has been closed.
         """
-        result: Future[Radiograph] = Future()
+        return self._submit("read", {}, data, name, lambda *answer: _note_name(unpack_film(*answer), name))
+
+    def submit_squashed(self, data: bytes, name: str = "", *, size: int, limits: FilmLimits) -> Future[SquashedFilm]:
+        """Queue a film of which only a model's view is wanted; the result raises what :meth:`read` raises.
+
+        Parameters
+        ----------
+        data, name : bytes, str
+            As for :meth:`read`.
+        size : int
+            Side of the model's square input in pixels.
+        limits : FilmLimits
+            The films the model knows.
+
+        Raises
+        ------
+        BusyError, WorkerError
+            At once: the queue is full, or the reader has been closed.
+        """
+        return self._submit("squash", pack_order(size, limits), data, name, unpack_squashed)
+
+    def _submit(
+        self,
+        op: str,
+        payload: Mapping[str, object],
+        data: bytes,
+        name: str,
+        unpack: Callable[[Mapping[str, Any], Sequence[bytes]], _Film],
+    ) -> Future[_Film]:
+        result: Future[_Film] = Future()
         if len(data) > MAX_FILE_BYTES:
             size = f"{len(data) // 1_000_000} MB"
             result.set_exception(_refuse(name, ImageSizeError(f"the file has {size}, more than any film")))
             return result
-        asked = self._worker.submit("read", {}, [data])
+        asked = self._worker.submit(op, payload, [data])
 
         def settle(answer: Future[Answer]) -> None:
             if answer.cancelled() or not result.set_running_or_notify_cancel():
@@ -117,7 +155,7 @@ class FilmReader:
             try:
                 if error is not None:
                     raise error
-                result.set_result(_note_name(unpack_film(*answer.result()), name))
+                result.set_result(unpack(*answer.result()))
             except MedcoreError as failure:
                 result.set_exception(self._explain(failure, name))
 
@@ -215,6 +253,15 @@ def read_image(source: Path | str | bytes, *, name: str | None = None) -> Radiog
         return _open_reader().read(bytes(source), name or "")
     shown = str(source) if name is None else name
     return _open_reader().read(_load(source, shown), shown)
+
+
+def is_number(film: Radiograph, number: str) -> bool | None:
+    """Whether the header of a film that was read here states this patient's number; None where either is not stated.
+
+    What the header says is not kept: its salted hash is compared.
+    """
+    stated, asked = film.number_key, hash_number(number, _SALT)
+    return stated == asked if stated and asked else None
 
 
 def _load(source: Path | str, name: str) -> bytes:

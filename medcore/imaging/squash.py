@@ -1,8 +1,9 @@
 """A film as a model sees it: squashed to a square, never padded or cropped. NumPy only.
 
 The films that the models learnt from were squashed by their publisher with an antialiased triangle filter
-(Pillow's ``BILINEAR``). The same filter is written here as two matrices, one per direction, so that the process
-that serves pages needs no imaging library and the arithmetic stays in float32 from window to model.
+(Pillow's ``BILINEAR``). The same filter is written here as two banded matrices, one per direction, so that the process
+that serves pages needs no imaging library and the arithmetic stays in float32 from window to model. Only the bands
+are multiplied: on a film of 1300 x 1600 pixels a tenth of the work of the whole matrices.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from medcore.imaging.radiograph import Radiograph
 
 __all__ = ["film_tensor", "squash"]
 
-_CACHED_SHAPES = 32
+_CACHED_SIDES = 32
+_BAND_ROWS = 8
 
 
 def film_tensor(film: Radiograph, size: int = 224) -> np.ndarray:
@@ -49,24 +51,37 @@ def squash(pixels: np.ndarray, size: int = 224) -> np.ndarray:
     """
     if pixels.ndim != 2 or not pixels.size:
         raise ImageError("only a grey picture can be squashed")
-    rows, columns = pixels.shape
-    down, across = _make_weights(rows, size), _make_weights(columns, size)
     pixels = np.asarray(pixels, dtype=np.float32)
-    out: np.ndarray = (down @ pixels) @ across.T if rows >= columns else down @ (pixels @ across.T)
-    np.clip(out, 0.0, 1.0, out=out)
+    small = _shrink_rows(_shrink_rows(pixels, size).T, size).T
+    tensor: np.ndarray = np.clip(np.ascontiguousarray(small), 0.0, 1.0)
+    return tensor
+
+
+def _shrink_rows(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Return ``size`` rows, each the weighted mean of the rows below it; the same rows where nothing changes."""
+    if len(pixels) == size:
+        return pixels
+    out = np.empty((size, pixels.shape[1]), dtype=np.float32)
+    for made, used, weights in _make_bands(len(pixels), size):
+        np.matmul(weights, pixels[used], out=out[made])
     return out
 
 
-@lru_cache(maxsize=_CACHED_SHAPES)
-def _make_weights(n_in: int, n_out: int) -> np.ndarray:
-    """Return float32 weights of shape (n_out, n_in), each row summing to 1; the identity where nothing changes."""
+@lru_cache(maxsize=_CACHED_SIDES)
+def _make_bands(n_in: int, n_out: int) -> tuple[tuple[slice, slice, np.ndarray], ...]:
+    """Return the weights in bands of a few rows: rows made, rows they are made of, float32 weights between them."""
     scale = n_in / n_out
     reach = max(scale, 1.0)
-    centers = (np.arange(n_out)[:, None] + 0.5) * scale
-    taps = np.arange(n_in)[None, :]
-    weights = np.clip(1.0 - np.abs(taps + 0.5 - centers) / reach, 0.0, None)
-    weights *= (taps >= np.floor(centers - reach + 0.5)) & (taps < np.floor(centers + reach + 0.5))
-    weights /= weights.sum(axis=1, keepdims=True)
-    weights = weights.astype(np.float32)
-    weights.flags.writeable = False
-    return weights
+    bands = []
+    for start in range(0, n_out, _BAND_ROWS):
+        centers = (np.arange(start, min(start + _BAND_ROWS, n_out))[:, None] + 0.5) * scale
+        first, end = np.floor(centers - reach + 0.5), np.floor(centers + reach + 0.5)
+        used = slice(max(0, int(first[0, 0])), min(n_in, int(end[-1, 0])))
+        taps = np.arange(used.start, used.stop)[None, :]
+        weights = np.clip(1.0 - np.abs(taps + 0.5 - centers) / reach, 0.0, None)
+        weights *= (taps >= first) & (taps < end)
+        weights /= weights.sum(axis=1, keepdims=True)
+        weights = weights.astype(np.float32)
+        weights.flags.writeable = False
+        bands.append((slice(start, start + len(weights)), used, weights))
+    return tuple(bands)

@@ -32,6 +32,34 @@ def test_a_film_of_the_models_own_size_is_left_alone():
     assert np.array_equal(squash(picture), picture)
 
 
+def test_the_picture_that_is_squashed_is_left_alone():
+    picture = np.linspace(-0.5, 1.5, 224 * 224, dtype=np.float32).reshape(224, 224)
+    before = picture.copy()
+    squashed = squash(picture)
+    assert squashed.flags.c_contiguous
+    assert np.array_equal(squashed, picture.clip(0, 1))
+    assert np.array_equal(picture, before)
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (1300, 1600), (64, 192)], ids=str)
+@pytest.mark.parametrize("size", [160, 224])
+def test_the_bands_are_the_whole_matrices(shape, size):
+    picture = np.random.default_rng(11).random(shape, dtype=np.float32)
+    down, across = (make_weights(side, size) for side in shape)
+    assert np.abs(squash(picture, size) - down @ picture.astype(np.float64) @ across.T).max() < 1e-6
+
+
+def make_weights(n_in, n_out):
+    """Whole matrix of the triangle filter, shape (n_out, n_in): every tap of every output pixel."""
+    scale = n_in / n_out
+    reach = max(scale, 1.0)
+    centers = (np.arange(n_out)[:, None] + 0.5) * scale
+    taps = np.arange(n_in)[None, :]
+    weights = np.clip(1.0 - np.abs(taps + 0.5 - centers) / reach, 0.0, None)
+    weights *= (taps >= np.floor(centers - reach + 0.5)) & (taps < np.floor(centers + reach + 0.5))
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
 def test_an_even_film_stays_even():
     assert np.abs(squash(np.full((401, 333), 0.25, dtype=np.float32)) - 0.25).max() < 1e-6
 

@@ -9,8 +9,11 @@ from PIL import Image
 from medcore.conditions.catalog import find_film_condition
 from medcore.config import read_settings
 from medcore.errors import InputError, UnknownNameError
+from medcore.imaging import FilmReader
 from medcore.imaging.phantom import phantom_png
+from medcore.imaging.quality import FilmLimits
 from medcore.journal import open_journal
+from medcore.services.training import film_cohort
 from medcore.services.training.cohort import Counts
 from medcore.services.training.evaluation import evaluate_films
 from medcore.services.training.film_cohort import BATCH, find_films, find_labelled_films, open_film_cohort
@@ -96,6 +99,20 @@ def test_batches_give_the_same_answers_in_the_same_order_as_single_films(setting
         alone, _ = score(settings, [paths[i]])
         same = [row["p"] for row in rows[i::5]]
         assert same == pytest.approx([alone[0]["p"]] * len(same), abs=1e-5) if alone[0]["p"] else not any(same)
+
+
+def test_films_are_asked_for_ahead_but_not_more_than_fit(films, tmp_path, monkeypatch):
+    paths = [films / "a.png"] * 50
+    for most_bytes, n_ahead in ((film_cohort._AHEAD_BYTES, 2 * BATCH), (1, 1)):
+        monkeypatch.setattr(film_cohort, "_AHEAD_BYTES", most_bytes)
+        source = iter(paths)
+        with FilmReader() as reader:  # its process takes longer to start than to be asked
+            reads = film_cohort.read_ahead(reader, source, 160, FilmLimits())
+            path, read = next(reads)
+            assert len(list(source)) == len(paths) - n_ahead
+            assert path == paths[0]
+            assert read.film.tensor.shape == (160, 160)
+            assert len(list(reads)) == n_ahead - 1
 
 
 def test_every_batch_is_in_the_journal_without_names(settings, films):

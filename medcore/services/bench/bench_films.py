@@ -22,6 +22,7 @@ from medcore.config import Settings
 from medcore.errors import MedcoreError
 from medcore.imaging.display import render
 from medcore.imaging.phantom import make_phantom
+from medcore.imaging.quality import FilmLimits
 from medcore.imaging.reader import FilmReader
 from medcore.imaging.squash import film_tensor
 from medcore.services.bench.figure import Figure, time_both, time_calls
@@ -152,8 +153,8 @@ def _measure_batch(reader: FilmReader, model: Any) -> Iterator[Figure]:
             paths.append(path)
 
         def whole() -> None:
-            tensors = (read.tensor for _, read in read_ahead(reader, paths, model.network.spec.size))
-            found = (tensor for tensor in tensors if tensor is not None)
+            reads = read_ahead(reader, paths, model.network.spec.size, FilmLimits())
+            found = (read.film.tensor for _, read in reads if read.film is not None)
             while batch := list(islice(found, BATCH)):
                 model.predict(np.stack(batch), nothing[: len(batch)])
 

@@ -24,14 +24,13 @@ from medcore.conditions.catalog import find_film_condition
 from medcore.conditions.film_condition import FilmCondition
 from medcore.config import Settings, read_settings
 from medcore.errors import InputError, MedcoreError, UnreadableImageError
-from medcore.imaging import Radiograph
-from medcore.imaging.quality import header_reasons, pixel_reasons
+from medcore.imaging.quality import FilmLimits
 from medcore.imaging.reader import FilmReader
-from medcore.imaging.squash import film_tensor
+from medcore.imaging.squashed import SquashedFilm
 from medcore.inference.film_model import FilmModel
 from medcore.journal import Event, Journal, open_journal
 from medcore.registry import Catalog
-from medcore.results import ModelFacts, Prediction, Reason
+from medcore.results import ModelFacts, Prediction
 from medcore.services.training.cohort import Counts, Row, choose_model, describe_errors
 
 __all__ = ["FilmCohort", "FilmRead", "find_films", "find_labelled_films", "open_film_cohort", "read_ahead"]
@@ -39,28 +38,20 @@ __all__ = ["FilmCohort", "FilmRead", "find_films", "find_labelled_films", "open_
 BATCH = 16
 """Films scored in one call."""
 
-_AHEAD = 6
-"""Films that may wait, decoded, for their turn: bounds the memory."""
+_AHEAD = 2 * BATCH
+"""Films asked for before their turn: while one batch is scored, the next one is read."""
+
+_AHEAD_BYTES = 64_000_000
+"""Size of the files among them that are not read yet, at most, or one file: bounds the memory."""
 
 _YES, _NO = frozenset({"1", "positive", "yes"}), frozenset({"0", "negative", "no"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilmRead:
-    """One film after reading, with the model's view of it (``tensor``), or why it could not be read."""
+    """One film after reading, as far as the model and the journal need it, or why it could not be read."""
 
-    film: Radiograph | None = None
-    tensor: np.ndarray | None = None
-    error: MedcoreError | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Judged:
-    """What is kept of a film until its batch is scored."""
-
-    tensor: np.ndarray | None = None
-    reasons: tuple[Reason, ...] = ()
-    pixel_sha256: str = ""
+    film: SquashedFilm | None = None
     error: MedcoreError | None = None
 
 
@@ -85,33 +76,23 @@ class FilmCohort:
         StorageError
             The journal could not be written: the batch is not handed out.
         """
-        waiting = (
-            (path, self._judge(read)) for path, read in read_ahead(self.reader, files, self.model.network.spec.size)
-        )
+        waiting = read_ahead(self.reader, files, self.model.network.spec.size, self.condition.limits)
         while batch := list(islice(waiting, BATCH)):
             rows = self._score_batch(batch)
             self._write_event(action, rows, [read for _, read in batch])
             counts.update(row["status"] for row in rows)
             yield rows
 
-    def _score_batch(self, batch: Sequence[tuple[Path, _Judged]]) -> list[Row]:
-        tensors = [read.tensor for _, read in batch if read.tensor is not None]
+    def _score_batch(self, batch: Sequence[tuple[Path, FilmRead]]) -> list[Row]:
+        films = [read.film for _, read in batch if read.film is not None]
         predictions: Iterator[Prediction] = iter(())
-        if tensors:
-            reasons = [read.reasons for _, read in batch if read.tensor is not None]
-            predictions = iter(self.model.predict(np.stack(tensors), reasons))
+        if films:
+            tensors = np.stack([film.tensor for film in films])
+            predictions = iter(self.model.predict(tensors, [film.reasons for film in films]))
         return [
             self._describe(path, next(predictions)) if read.error is None else describe_errors(str(path), [read.error])
             for path, read in batch
         ]
-
-    def _judge(self, read: FilmRead) -> _Judged:
-        """Keep what the model and the journal need and let the full-size film go."""
-        film, tensor = read.film, read.tensor
-        if film is None or tensor is None:
-            return _Judged(error=read.error)
-        reasons = (*header_reasons(film, self.condition.limits), *pixel_reasons(tensor))
-        return _Judged(tensor=tensor, reasons=reasons, pixel_sha256=film.pixel_sha256)
 
     @staticmethod
     def _describe(path: Path, prediction: Prediction) -> Row:
@@ -135,9 +116,9 @@ class FilmCohort:
             "base": None,
         }
 
-    def _write_event(self, action: str, rows: Sequence[Row], reads: Sequence[_Judged]) -> None:
+    def _write_event(self, action: str, rows: Sequence[Row], reads: Sequence[FilmRead]) -> None:
         outcome = Counts(row["status"] for row in rows)
-        hashes = "".join(read.pixel_sha256 for read in reads)
+        hashes = "".join(read.film.pixel_sha256 for read in reads if read.film is not None)
         self.journal.record(
             Event(
                 **describe_actor(self.actor),
@@ -153,17 +134,25 @@ class FilmCohort:
         )
 
 
-def read_ahead(reader: FilmReader, files: Iterable[Path], size: int) -> Iterator[tuple[Path, FilmRead]]:
+def read_ahead(
+    reader: FilmReader, files: Iterable[Path], size: int, limits: FilmLimits
+) -> Iterator[tuple[Path, FilmRead]]:
     """Yield films in order while the decoding process works on those that follow.
 
-    ``size`` is the side of the model's square input in pixels.
+    ``size`` is the side of the model's square input in pixels, ``limits`` are the films it knows.
     """
     source = iter(files)
-    queue = deque((path, _submit(reader, path)) for path in islice(source, _AHEAD))
-    while queue:
-        path, pending = queue.popleft()
-        queue.extend((following, _submit(reader, following)) for following in islice(source, 1))
-        yield path, _finish(pending, size)
+    queue: deque[_Ahead] = deque()
+    while True:
+        while len(queue) < _AHEAD and sum(film.waiting_bytes for film in queue) < _AHEAD_BYTES:
+            path = next(source, None)
+            if path is None:
+                break
+            queue.append(_submit(reader, path, size, limits))
+        if not queue:
+            return
+        film = queue.popleft()
+        yield film.path, film.finish()
 
 
 @contextmanager
@@ -244,23 +233,38 @@ def find_labelled_films(folder: Path, condition: FilmCondition) -> tuple[tuple[P
     return tuple(found)
 
 
-def _submit(reader: FilmReader, path: Path) -> Future[Radiograph] | MedcoreError:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ahead:
+    """A film that has been asked for, or why it could not be."""
+
+    path: Path
+    pending: Future[SquashedFilm] | MedcoreError
+    n_bytes: int = 0
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What its file takes in memory until it has been read."""
+        return 0 if isinstance(self.pending, MedcoreError) or self.pending.done() else self.n_bytes
+
+    def finish(self) -> FilmRead:
+        """Wait until it has been read."""
+        if isinstance(self.pending, MedcoreError):
+            return FilmRead(error=self.pending)
+        try:
+            return FilmRead(film=self.pending.result())
+        except MedcoreError as error:
+            return FilmRead(error=error)
+
+
+def _submit(reader: FilmReader, path: Path, size: int, limits: FilmLimits) -> _Ahead:
     try:
-        return reader.submit(path.read_bytes(), path.name)
+        data = path.read_bytes()
+        pending = reader.submit_squashed(data, path.name, size=size, limits=limits)
+        return _Ahead(path=path, pending=pending, n_bytes=len(data))
     except OSError as error:
-        return UnreadableImageError(f"{path.name} cannot be opened ({error.strerror})")
+        return _Ahead(path=path, pending=UnreadableImageError(f"{path.name} cannot be opened ({error.strerror})"))
     except MedcoreError as error:
-        return error
-
-
-def _finish(pending: Future[Radiograph] | MedcoreError, size: int) -> FilmRead:
-    if isinstance(pending, MedcoreError):
-        return FilmRead(error=pending)
-    try:
-        film = pending.result()
-        return FilmRead(film=film, tensor=film_tensor(film, size))
-    except MedcoreError as error:
-        return FilmRead(error=error)
+        return _Ahead(path=path, pending=error)
 
 
 def _class_names(condition: FilmCondition) -> Mapping[str, int]:
