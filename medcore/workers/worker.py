@@ -311,7 +311,8 @@ class Worker:
                 self._ask_again(job, error)
                 return
             except MedcoreError as error:
-                _log.warning("%s stopped: %s", self.name, type(error).__name__)
+                if not self._closing:
+                    _log.warning("%s stopped: %s", self.name, type(error).__name__)
                 with self._changed:
                     self._changed.notify_all()
                 return
