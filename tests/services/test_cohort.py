@@ -10,8 +10,9 @@ from actors import TESTER
 from medcore.conditions.catalog import find_condition
 from medcore.errors import ExplanationError, StorageError, TableError, UnknownNameError
 from medcore.journal import Journal
-from medcore.records.tables import open_table
+from medcore.records.tables import TableLimits, open_table
 from medcore.results import Applicability, Explanation, Reason, Status
+from medcore.services.training import cohort as training_cohort
 from medcore.services.training.cohort import Cohort, Counts, open_cohort, write_csv
 
 CONDITION = find_condition("diabetes")
@@ -223,6 +224,13 @@ def test_what_is_no_table_is_refused(cohort, tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(TableError):
         score(cohort, path)
+
+
+def test_a_file_of_ten_million_rows_is_not_too_long_and_an_endless_one_is(cohort, tmp_path, monkeypatch):
+    assert training_cohort._LIMITS.max_rows >= 10_000_000
+    monkeypatch.setattr(training_cohort, "_LIMITS", TableLimits(max_rows=2, chunk_rows=2))
+    with pytest.raises(TableError, match="more than 2 rows"):
+        score(cohort, write(tmp_path, table([required(50)] * 3)))
 
 
 def test_csv_output(cohort, tmp_path):

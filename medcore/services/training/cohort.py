@@ -27,7 +27,7 @@ from medcore.conditions.condition import Condition
 from medcore.config import Settings, read_settings
 from medcore.errors import ExplanationError, MedcoreError, StorageError, TableError, UnknownNameError
 from medcore.journal import Event, Journal, open_journal
-from medcore.records.tables import TableChunk, TableHeader, escape_formula, open_table
+from medcore.records.tables import TableChunk, TableHeader, TableLimits, escape_formula, open_table
 from medcore.registry import Catalog
 from medcore.results import ModelFacts, Reason, Status
 from medcore.services.compare.row_checks import judge_rows
@@ -49,6 +49,7 @@ Row = dict[str, Any]
 _ERROR = "error"
 _TEXT_COLUMNS = frozenset({"id", "reasons", "error"})
 _CONTRIBUTION = "contribution:"
+_LIMITS = TableLimits(max_rows=20_000_000)  # a file on disk is read chunk by chunk: only time bounds it
 
 
 class Counts(Counter[str]):
@@ -87,7 +88,7 @@ class Cohort:
         StorageError
             The journal could not be written: the chunk is not handed out.
         """
-        with open_table(source, self.condition.schema, derive=self.condition.derive) as table:
+        with open_table(source, self.condition.schema, derive=self.condition.derive, limits=_LIMITS) as table:
             if table.header.extra:
                 note(f"{source.name}: columns ignored: {', '.join(table.header.extra)}")
             for chunk in table.chunks():
