@@ -19,7 +19,7 @@ def hash_identifier(kind: str, value: str, salt: str) -> str:
 def hash_number(number: str, salt: str) -> str:
     """Return the hash of a patient's number, to compare a header's with that of a record.
 
-    Upper and lower case, full-width letters and the number of spaces make no difference, as in the search for a patient.
+    Upper and lower case, full-width letters and the number of spaces make no difference, as in the search for patients.
 
     Examples
     --------

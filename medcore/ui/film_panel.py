@@ -15,8 +15,20 @@ from medcore.services.bedside.case_file import make_film_case_file
 from medcore.services.films.reading import FilmCase, Finding, OwnReading, Stage, Verdict
 from medcore.services.films.worklist import Worklist
 from medcore.services.house import FilmCondition
+from medcore.services.trust.fit import fits_number
 from medcore.services.trust.reasons import MOST_REASON_CHARS, REASONS
-from medcore.ui import bridge, case_file, film_export, film_state, findings, read_first, runtime, saving, visitor
+from medcore.ui import (
+    banner,
+    bridge,
+    case_file,
+    film_export,
+    film_state,
+    findings,
+    read_first,
+    runtime,
+    saving,
+    visitor,
+)
 
 __all__ = ["show"]
 
@@ -36,6 +48,7 @@ def show(worklist: Worklist, case: FilmCase | None, finding: Finding | None) -> 
             st.button("Try again", key="film_retry", on_click=worklist.retry, args=(case.id,))
         return
     read_first.keep_film(visitor.enter(), case, finding)
+    _say_whose(case)
     _show_reading(worklist, case)
     if finding is None:
         _show_waiting(worklist, case)
@@ -58,6 +71,20 @@ def _show_steps(condition: FilmCondition, *, reads_first: bool) -> None:
         f"stored only where you save them.</li>{order}<li>N goes to the next film; ? shows all keys.</li></ol>"
         f'<p class="mc-quiet">Not assessed: {missing}.</p></section>'
     )
+
+
+def _say_whose(case: FilmCase) -> None:
+    """Say, once the film is there and a patient is open, whether the header's number is the patient's."""
+    patient = banner.get_patient()
+    if patient is None or case.pixels.format != "DICOM":
+        return
+    fits = fits_number(case.pixels, patient)
+    whose = f"<bdi>{escape(banner.name_patient(patient))}</bdi>'s"
+    if fits is False:
+        text = f"<b>Not the open patient?</b> The number in the header is not {whose}."
+        st.html(f'<p class="mc-warn" role="alert">{text}</p>')
+    elif fits:
+        st.html(f'<p class="mc-quiet">The number in the header is {whose}.</p>')
 
 
 def _show_reading(worklist: Worklist, case: FilmCase) -> None:

@@ -16,7 +16,7 @@ from medcore.services.bedside.clinic import FormReading
 from medcore.services.films.reading import FilmCase, Finding
 from medcore.services.films.worklist import Worklist
 from medcore.services.house import Condition, House
-from medcore.services.trust.cases import save_assessment, save_film
+from medcore.services.trust.cases import confirm_film, save_assessment, save_film
 from medcore.services.trust.fit import compare_film, compare_form
 from medcore.services.trust.opinions import SavedVerdict, assign_film
 from medcore.services.trust.patients import Patient
@@ -98,8 +98,16 @@ def show_film(
         return _describe(saved.id, clock.write_time(saved.created_at, clock.local_zone()), saved.actor, pseudonym)
 
     patient = banner.get_patient()
-    doubts = compare_film(case.pixels, patient) if patient is not None else ()
-    _show(_name_film(case, finding), save, doubts=doubts, is_film=True)
+    if patient is None:
+        _show(_name_film(case, finding), save, doubts=(), is_film=True)
+        return
+    _show(
+        _name_film(case, finding),
+        save,
+        doubts=tuple(compare_film(case.pixels, patient).values()),
+        is_film=True,
+        confirm=lambda: confirm_film(house, case, patient),
+    )
 
 
 def form_owner(condition: Condition, reading: FormReading, assessment: Assessment) -> str | None:
@@ -147,8 +155,18 @@ def _describe(number: str, at: str, actor: str, pseudonym: str | None) -> Kept:
     return Kept(id=number, at=at[:16], actor=actor.partition(":")[2] or actor, pseudonym=pseudonym or "")
 
 
-def _show(what: str, save: Callable[[], Kept], *, doubts: tuple[str, ...], is_film: bool = False) -> None:
-    """Draw the button, or what was saved. What may be of another patient needs a tick first, and so does every film."""
+def _show(
+    what: str,
+    save: Callable[[], Kept],
+    *,
+    doubts: tuple[str, ...],
+    is_film: bool = False,
+    confirm: Callable[[], None] | None = None,
+) -> None:
+    """Draw the button, or what was saved. What may be of another patient needs a tick first, and so does every film.
+
+    ``confirm`` records the tick; one that cannot be recorded does not stay.
+    """
     patient = banner.get_patient()
     slot = (what, patient.pseudonym if patient is not None else "")
     kept: Kept | None = st.session_state.get(_SAVED_KEY, {}).get(slot)
@@ -164,11 +182,25 @@ def _show(what: str, save: Callable[[], Kept], *, doubts: tuple[str, ...], is_fi
             for text in doubts:
                 st.html(f'<p class="mc-warn">{escape(text)}</p>')
             name = wording.escape_markdown(banner.name_patient(patient))
-            sure = st.checkbox(f"I checked: this is {name}", key=_name_tick(slot))
+            sure = st.checkbox(
+                f"I checked: this is {name}", key=_name_tick(slot), on_change=_confirm, args=(slot, confirm)
+            )
         st.button(_label(patient), key="save_result", on_click=_save, args=(slot, save), disabled=not sure)
         problem = st.session_state.get(_PROBLEM_KEY)
         if problem is not None and problem[0] == slot:
             st.html(f'<p class="mc-error" role="alert">Not saved. {escape(problem[1])} Nothing typed is lost.</p>')
+
+
+def _confirm(slot: tuple[str, str], confirm: Callable[[], None] | None) -> None:
+    """Record a tick that was set, or take it away."""
+    tick = _name_tick(slot)
+    if confirm is None or not st.session_state.get(tick):
+        return
+    try:
+        confirm()
+    except MedcoreError as error:
+        st.session_state[tick] = False
+        st.session_state[_PROBLEM_KEY] = (slot, error.message)
 
 
 def _label(patient: Patient | None) -> str:

@@ -4,7 +4,7 @@ import io
 import json
 
 import pytest
-from film_files import make_dataset, make_dicom, make_pixels, write_dicom
+from film_files import make_dataset, make_dicom, make_pixels, make_png, write_dicom
 from pydicom import dcmread
 from pydicom.datadict import DicomDictionary, dictionary_VR, keyword_dict, tag_for_keyword
 from pydicom.dataset import Dataset
@@ -12,9 +12,10 @@ from pydicom.sequence import Sequence
 
 from medcore.imaging import FilmReader, read_image
 from medcore.imaging.decode import decode_film
-from medcore.imaging.deidentify import TABLE, Action, admit, hash_identifier
+from medcore.imaging.deidentify import TABLE, Action, admit
 from medcore.imaging.handover import pack_film
-from medcore.imaging.reader import _SALT
+from medcore.imaging.identity import hash_identifier
+from medcore.imaging.reader import _SALT, is_number
 
 PLANTED = "ZEBEDEE"
 TEXT = {"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"}
@@ -124,6 +125,32 @@ def test_identifiers_are_hashed_with_this_processes_secret():
     )
     assert hash_identifier("study", "1.2", "one") != hash_identifier("study", "1.2", "other")
     assert read_image(make_dicom(PatientID=None)).patient_key == ""
+
+
+@pytest.mark.parametrize(
+    ("header", "record", "same"),
+    [
+        ("4711", "4711", True),
+        (" ab  12\0", "AB 12", True),
+        ("4711", "04711", False),
+        ("4711", "4712", False),
+        ("4711", "", None),
+        ("4711", " ", None),
+        (None, "4711", None),
+        ("", "4711", None),
+        ("Müller^1", "müller^1", True),
+        ("<script>alert(1)</script>", "<script>alert(1)</script>", True),
+    ],
+)
+def test_a_records_number_is_compared_with_the_headers(header, record, same):
+    film = read_image(make_dicom(PatientID=header, SpecificCharacterSet="ISO_IR 192"))
+    assert is_number(film, record) is same
+    if header and header.strip():
+        assert header.strip(" \0") not in repr(film)
+
+
+def test_a_picture_states_no_number():
+    assert is_number(read_image(make_png()), "4711") is None
 
 
 def test_every_reader_of_a_process_gives_the_same_hashes():

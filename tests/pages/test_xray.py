@@ -2,19 +2,22 @@
 
 import re
 import threading
+from html import unescape
 
 import fake_films
 import fake_models
 import pytest
 
-from medcore.errors import ExplanationError, WorkerDiedError
+from medcore.errors import ExplanationError, StorageError, WorkerDiedError
+from medcore.imaging.identity import hash_number
+from medcore.imaging.reader import _SALT
 from medcore.results import Reason
 from medcore.services.films.reading import Stage
 from medcore.services.films.worklist import Sort
 from medcore.services.trust import site
 from medcore.services.trust.patients import make_patient
 from medcore.services.trust.timeline import read_timeline
-from medcore.ui import film_state, runtime
+from medcore.ui import film_state, runtime, saving
 from medcore.ui import worklist as film_list
 from medcore.ui.banner import PATIENT_KEY
 from medcore.ui.viewer import ViewerEvents
@@ -280,7 +283,6 @@ class TestOpenAtOnce:
         assert film_list.describe_row(worklist, worklist.cases[0])["figure"] == ""
 
     def test_while_the_setting_cannot_be_read_films_are_closed(self, open_xray, read, monkeypatch):
-        from medcore.errors import StorageError
 
         def refuse(*_):
             raise StorageError("The journal cannot be read.")
@@ -341,6 +343,40 @@ class TestVerdict:
         press(test, "2 pneumonia")
         assert len(runtime.open_house().journal.verdicts.list(condition="pneumonia")) == 2
 
+    def test_a_film_with_another_patients_number_is_said_before_it_is_taken_and_the_tick_recorded(
+        self, xray, read, monkeypatch
+    ):
+        number_key = hash_number("4711", _SALT)
+        test = xray(fake_films.make_file(1, age_years=None, number_key=number_key))
+        house = runtime.open_house()
+        assert "The number in the header" not in read(test)  # nobody is open
+        theirs, ours = make_patient(house, {"name": "<b>Zenobia", "mrn": "0815"}), make_patient(house, {"mrn": "4711"})
+        for patient, said in ((theirs, "is not <bdi>&lt;b&gt;Zenobia</bdi>"), (ours, "is <bdi>4711</bdi>")):
+            test.session_state[PATIENT_KEY] = patient
+            assert f"The number in the header {said}'s." in read(test.run())
+        test.session_state[PATIENT_KEY] = theirs
+        press(test, "1 normal")
+        test.run()
+        assert "The record number in the film's header is not this patient's" in unescape(read(test))
+
+        def refuse(*_):
+            raise StorageError("the disk is full")
+
+        def find_tick():
+            return next(box for box in test.checkbox if box.label.startswith("I checked"))
+
+        with monkeypatch.context() as broken:
+            broken.setattr(saving, "confirm_film", refuse)
+            find_tick().check().run()
+        assert not find_tick().value
+        assert "the disk is full" in read(test)
+        assert test.button(key="save_result").disabled
+        find_tick().check().run()
+        assert house.journal.events(1)[0].outcome == "despite_number"
+        test.button(key="save_result").click().run()
+        assert [item.pseudonym for item in house.journal.assessments.list(pseudonym=theirs.pseudonym)]
+        assert not test.exception
+
     @pytest.mark.parametrize("then", ["save", "change of mind"])
     def test_given_before_the_tick_it_goes_along_to_the_patient(self, xray, then):
         test = xray(fake_films.make_file(1))
@@ -378,7 +414,6 @@ class TestVerdict:
         assert (kept.verdict.opinion, kept.verdict.revised) == ("no", True)
 
     def test_a_verdict_that_cannot_be_stored_is_said_and_tried_again(self, xray, read, monkeypatch):
-        from medcore.errors import StorageError
         from medcore.services.trust import opinions
 
         def refuse(*_, **__):

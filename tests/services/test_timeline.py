@@ -11,14 +11,16 @@ from actors import TESTER, act_as
 from medcore.access import Role, who_is
 from medcore.conditions.catalog import find_condition
 from medcore.errors import AccessDeniedError, InputError, StorageError, UnknownNameError
+from medcore.imaging.identity import hash_number
+from medcore.imaging.reader import _SALT
 from medcore.journal import NewVerdict
 from medcore.services.bedside.case_file import CaseFormat, export_case_file
 from medcore.services.bedside.clinic import assess, read_form
 from medcore.services.films import reading
 from medcore.services.films.reading import Desk, OwnReading
 from medcore.services.house import list_conditions
-from medcore.services.trust.cases import save_assessment, save_film
-from medcore.services.trust.fit import compare_film, compare_form
+from medcore.services.trust.cases import confirm_film, save_assessment, save_film
+from medcore.services.trust.fit import compare_film, compare_form, fits_number
 from medcore.services.trust.patients import make_patient
 from medcore.services.trust.recall import recall_model
 from medcore.services.trust.saved_case import make_saved_case_file
@@ -240,6 +242,41 @@ class TestWrongPatient:
 
     def test_the_film_is_of_somebody_of_another_age(self, patient):
         film = fake_films.draw_film(fake_films.make_file(1, age_years=3.0))
-        (said,) = compare_film(film, patient)
+        (said,) = compare_film(film, patient).values()
         assert "in the film's header" in said
-        assert compare_film(replace(film, age_years=None), patient) == ()
+        assert compare_film(replace(film, age_years=None), patient) == {}
+
+    @pytest.mark.parametrize(
+        ("stated", "doubts", "fits"),
+        [("0815", set(), True), (" 0815 ", set(), True), ("", set(), None), ("4711", {"number"}, False)],
+    )
+    def test_the_number_in_the_header(self, patient, stated, doubts, fits):
+        film = fake_films.draw_film(fake_films.make_file(1, age_years=None))
+        film = replace(film, number_key=hash_number(stated, _SALT))
+        assert set(compare_film(film, patient)) == doubts
+        assert fits_number(film, patient) is fits
+        assert "4711" not in repr(film) + repr(compare_film(film, patient))
+
+    def test_without_a_record_number_only_the_pseudonym_can_fit(self, patient):
+        film = fake_films.draw_film(fake_films.make_file(1, age_years=None))
+        bare = replace(patient, identifiers={})
+        for number, fits in (("4711", None), (patient.pseudonym.lower(), True)):
+            stated = replace(film, number_key=hash_number(number, _SALT))
+            assert fits_number(stated, bare) is fits
+            assert fits_number(stated, patient) is bool(fits)
+
+    def test_a_film_confirmed_against_its_header_is_an_event(self, house, patient):
+        film = fake_films.draw_film(fake_films.make_file(1, age_years=3.0))
+        case = reading.new_case(1, "a.dcm")
+        for number, outcomes in (("0815", []), ("4711", ["despite_number"])):
+            known = replace(film, age_years=None, number_key=hash_number(number, _SALT))
+            confirm_film(house, replace(case, film=known), patient)
+            events = [item for item in house.journal.events() if item.action == "confirm_patient"]
+            assert [item.outcome for item in events] == outcomes
+        assert events[0].patient == patient.pseudonym
+        assert "4711" not in repr(events)
+        confirm_film(house, replace(case, film=replace(film, number_key=known.number_key)), patient)
+        assert house.journal.events(1)[0].outcome == "despite_age_number"
+        analyst = replace(house, who=lambda: act_as(Role.ANALYST))
+        with pytest.raises(AccessDeniedError):
+            confirm_film(analyst, replace(case, film=known), patient)

@@ -23,7 +23,7 @@ __all__ = ["FILM_MEDIA_TYPE", "read_film", "write_film"]
 FILM_MEDIA_TYPE = "application/x-medcore-film"
 _FORMAT = 1
 _ARRAYS = ("stored", "voi_table")
-_KEYS = ("instance_key", "study_key", "patient_key")  # mean nothing outside the process that made them
+_KEYS = ("instance_key", "study_key", "patient_key", "number_key")  # mean nothing outside the process that made them
 _TEXTS = ("provenance", "removed", "notes")
 
 

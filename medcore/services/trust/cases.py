@@ -8,20 +8,21 @@ from __future__ import annotations
 import hashlib
 
 from medcore import __version__
-from medcore.access import Action, Actor, Resource, who_is
+from medcore.access import Action, Actor, Resource, describe_actor, who_is
 from medcore.access.demo import refuse_real_patient
 from medcore.conditions.catalog import find_condition, find_film_condition
 from medcore.errors import InputError
-from medcore.journal import NewAssessment, SavedAssessment
+from medcore.journal import Event, NewAssessment, Patient, SavedAssessment
 from medcore.results import Applicability, Assessment, Prediction, Reason, Status
 from medcore.services.bedside.case_parts import find_facts
 from medcore.services.bedside.clinic import FormReading
 from medcore.services.films.film_file import FILM_MEDIA_TYPE, write_film
 from medcore.services.films.reading import FilmCase, Finding
 from medcore.services.house import House
+from medcore.services.trust.fit import compare_film
 from medcore.services.trust.saved_parts import pack_applicability, pack_assessment, pack_film
 
-__all__ = ["save_assessment", "save_film", "save_unread_film"]
+__all__ = ["confirm_film", "save_assessment", "save_film", "save_unread_film"]
 
 
 def save_assessment(
@@ -118,6 +119,33 @@ def save_film(
     if case.reading is None:
         raise InputError(f"Film {case.number} has not been read yet: your own reading comes first.", field="film")
     return _keep_film(house, actor, case, finding, pseudonym=pseudonym, keep_image=keep_image, key=key)
+
+
+def confirm_film(house: House, case: FilmCase, patient: Patient) -> None:
+    """Record that who acts says a film is this patient's although its header does not fit; nothing where it does.
+
+    The event says what does not fit (``number``, ``age``), never the values.
+
+    Raises
+    ------
+    AccessDeniedError
+        Who acts may not save.
+    StorageError
+        It could not be recorded, so it does not count.
+    """
+    actor = house.allow(Action.SAVE, Resource.PATIENT)
+    doubts = compare_film(case.pixels, patient)
+    if not doubts:
+        return
+    event = Event(
+        **describe_actor(actor),
+        action="confirm_patient",
+        outcome=f"despite_{'_'.join(sorted(doubts))}",
+        patient=patient.pseudonym,
+        input_hash=case.pixels.pixel_sha256,
+        app_version=__version__,
+    )
+    house.journal.record(event)
 
 
 def save_unread_film(

@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 
 from medcore.conditions.catalog import find_condition
 from medcore.imaging.radiograph import Radiograph
+from medcore.imaging.reader import is_number
 from medcore.journal import Patient
 from medcore.reports.case_file import CaseInput, CasePatient
 from medcore.services.bedside.case_parts import compare_patient, describe_inputs
 from medcore.services.bedside.clinic import FormReading
 
-__all__ = ["compare_film", "compare_form", "to_case_patient"]
+__all__ = ["compare_film", "compare_form", "fits_number", "to_case_patient"]
 
 
 def to_case_patient(patient: Patient, *, sex: str = "") -> CasePatient:
@@ -34,8 +35,25 @@ def compare_form(condition_id: str, reading: FormReading, patient: Patient) -> t
     return compare_patient(to_case_patient(patient), inputs, datetime.now(UTC))
 
 
-def compare_film(film: Radiograph, patient: Patient) -> tuple[str, ...]:
-    """Say where the header of a film does not fit the patient."""
+def fits_number(film: Radiograph, patient: Patient) -> bool | None:
+    """Whether the header's patient number is this patient's record number or pseudonym; None where that is not known.
+
+    The header's number itself was dropped on arrival; see :func:`medcore.imaging.reader.is_number`.
+    """
+    return is_number(film, patient.pseudonym) or is_number(film, patient.identifiers.get("mrn", ""))
+
+
+def compare_film(film: Radiograph, patient: Patient) -> dict[str, str]:
+    """Say where the header of a film does not fit the patient: ``number`` or ``age``, each with its sentence."""
+    doubts = {}
+    if fits_number(film, patient) is False:
+        doubts["number"] = "The record number in the film's header is not this patient's: is this the right patient?"
+    for text in _compare_age(film, patient):
+        doubts["age"] = text
+    return doubts
+
+
+def _compare_age(film: Radiograph, patient: Patient) -> tuple[str, ...]:
     if film.age_years is None:
         return ()
     age = CaseInput(name="age_years", label="Age", group="", text="", value=float(film.age_years))

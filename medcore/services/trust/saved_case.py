@@ -73,7 +73,7 @@ def _make_film_case(house: House, entry: Entry, patient: Patient) -> CaseFile:
     film = open_saved_film(house, entry) if entry.image is not None else None
     case, finding = restore_film(saved, film)
     model = describe_model(find_facts(house, finding.prediction), finding.prediction, condition)
-    doubts = compare_film(film, patient) if film is not None else ()
+    doubts = compare_film(film, patient).values() if film is not None else ()
     return collect_film_case(
         condition,
         describe_film_risk(condition, case, finding),
