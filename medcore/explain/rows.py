@@ -140,8 +140,8 @@ def find_effect(model: RiskModel, X: np.ndarray, column: int, grid: np.ndarray) 
     batch[:, :, column] = grid[:, None]
     flat = _limit(batch.reshape(g * n, X.shape[1]))
     calibrator = model.calibrator
-    curves = calibrator.probability(model.scores.main(flat)).reshape(g, n)
-    refits = model.scores.refits(flat)
+    scores, refits = model.scores.both(flat)
+    curves = calibrator.probability(scores).reshape(g, n)
     means = [expit(line(refits[:, j])).reshape(g, n).mean(axis=1) for j, line in enumerate(calibrator.refits)]
     mean = curves.mean(axis=1)
     lo, hi = _lay_around(mean, np.array(means), calibrator.level, calibrator.width)

@@ -22,7 +22,7 @@ from medcore.results import Explanation
 
 __all__ = ["RowExplainer", "ShapleyEstimate", "TableExplainer"]
 
-_STAND_IN_COALITIONS = 4096
+_STAND_IN_TIMES, _STAND_IN_LEAST, _STAND_IN_MOST = 16, 2048, 16_384
 _P_EDGE = 1e-6
 _FIRST_COALITIONS = 80
 _COALITIONS_A_FIELD = 4
@@ -282,7 +282,8 @@ class _StandIn:
         self, plan: CoalitionPlan, differences: np.ndarray, total: np.ndarray, seed: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return Shapley values and errors: the stand-in's own plus those of what it leaves over."""
-        own_plan = plan_coalitions(plan.n_fields, _STAND_IN_COALITIONS, seed + 1)
+        n_own = min(max(_STAND_IN_TIMES * plan.n_coalitions, _STAND_IN_LEAST), _STAND_IN_MOST)
+        own_plan = plan_coalitions(plan.n_fields, n_own, seed + 1)
         solved = [own_plan.solve(*item) for item in zip(self._differences(own_plan.masks), total, strict=True)]
         own, own_error = (np.array(part) for part in zip(*solved, strict=True))
         rest, rest_error = plan.solve(differences - self._differences(plan.masks), np.zeros_like(total))

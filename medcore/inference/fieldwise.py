@@ -57,12 +57,13 @@ class FieldwiseNetwork:
         self._calibrator = calibrator
         self._first = np.hstack([first, linear.mean(axis=0)]).astype(np.float32)
         self._bias = np.append(bias.reshape(-1), linear_bias.mean()).astype(np.float32)
-        self._shape = (members, units)
         depths = range(1, sum(name.startswith("main_hidden_") for name in layers))
-        self._hidden = [layers[f"main_hidden_{depth}"] for depth in depths]
+        deeper = [layers[f"main_hidden_{depth}"] for depth in depths]
+        self._hidden = [(kernel, bias.reshape(-1)) for kernel, bias in deeper]
         head, head_bias = layers["main_head"]
-        self._head = head / members
-        self._flat_head = self._head.reshape(-1)
+        self._head = head.reshape(-1) / members
+        if not deeper:
+            self._head = np.append(self._head, np.float32(0.0))  # the linear path's column is added by itself
         self._head_bias = float(head_bias.mean())
 
     def field_terms(self, X: np.ndarray) -> np.ndarray:
@@ -82,18 +83,19 @@ class FieldwiseNetwork:
         ``relu(rest + own)`` is ``max(rest, -own) + own``: one pass over the many numbers, and ``own`` goes on
         through the next layer by itself.
         """
-        (k, m), (members, units) = rest.shape[:2], self._shape
         linear = rest[:, :, -1] + own[:, -1:]
-        own = own[:, :-1]
-        rest = np.maximum(rest[:, :, :-1], -own[:, None])
-        if self._hidden:
-            rest = rest.reshape(k * m, members, units).transpose(1, 0, 2)
-            own = own.reshape(k, members, units).transpose(1, 0, 2)
-            for kernel, bias in self._hidden:
-                own = own @ kernel + bias
-                rest = (rest @ kernel).reshape(members, k, m, -1)
-                rest = np.maximum(rest, -own[:, :, None], out=rest).reshape(members, k * m, -1)
-            deep = ((rest @ self._head).reshape(members, k, m) + own @ self._head).sum(axis=0)
-        else:
-            deep = rest @ self._flat_head + (own @ self._flat_head)[:, None]
+        rest = np.maximum(rest, -own[:, None])
+        for kernel, bias in self._hidden:
+            columns = slice(kernel.shape[0] * kernel.shape[1])
+            rest, own = _each_member(rest[:, :, columns], kernel), _each_member(own[:, columns], kernel) + bias
+            np.maximum(rest, -own[:, None], out=rest)
+        deep = rest @ self._head + (own @ self._head)[:, None]
         return self._calibrator.probability((deep + linear).astype(np.float64) + self._head_bias)
+
+
+def _each_member(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Return the products (..., members * after) of (..., members * before) with a kernel (members, before, after)."""
+    members, before, after = kernel.shape
+    out = np.empty((values.size // (members * before), members, after), dtype=np.float32)
+    np.matmul(values.reshape(-1, members, before).transpose(1, 0, 2), kernel, out=out.transpose(1, 0, 2))
+    return out.reshape(*values.shape[:-1], members * after)

@@ -102,10 +102,10 @@ class RiskModel:
             Wrong number of columns, or infinite values.
         """
         X = self._check(X)
-        score = self.scores.main(X)
+        score, refits = self.scores.both(X)
         if score.shape != (len(X),):
             raise SelfTestError(f"{self.manifest.id} gave {score.shape} scores for {len(X)} patients: do not use it")
-        lo, hi = self.calibrator.interval(score, self.scores.refits(X))
+        lo, hi = self.calibrator.interval(score, refits)
         p = self.calibrator.probability(score)
         if not (np.isfinite(p).all() and np.isfinite(lo).all() and np.isfinite(hi).all()):
             raise SelfTestError(f"{self.manifest.id} gave a score that is not a number: do not use it")

@@ -32,6 +32,9 @@ class Scores(Protocol):
     def refits(self, X: np.ndarray) -> np.ndarray:
         """Score of each bootstrap refit, shape (n, n_refits)."""
 
+    def both(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return ``main`` and ``refits`` of the same rows; what they share is worked out once."""
+
 
 def load_scores(bundle: SealedBundle) -> Scores:
     """Build the model of a bundle and return its scores.
@@ -67,9 +70,15 @@ class KerasScores:
         signature = [tf.TensorSpec((None, model.inputs[0].shape[1]), tf.float32)]
         main = keras.Model(model.inputs, model.outputs[0])
         refits = keras.Model(model.inputs, model.outputs[1])
+
+        def answer(X: Any) -> Any:
+            members, others = model(X)
+            return tf.concat([tf.reduce_mean(members, axis=1, keepdims=True), others], axis=1)
+
         self.model = model
         self._main = tf.function(lambda X: tf.reduce_mean(main(X), axis=1), input_signature=signature)
         self._refits = tf.function(lambda X: refits(X), input_signature=signature)
+        self._both = tf.function(answer, input_signature=signature)
 
     @classmethod
     def load(cls, bundle: SealedBundle) -> KerasScores:
@@ -85,6 +94,10 @@ class KerasScores:
     def refits(self, X: np.ndarray) -> np.ndarray:
         """Logit of each refit."""
         return _in_chunks(self._refits, X, self._chunk)
+
+    def both(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Both from one call of the network."""
+        return _part(_in_chunks(self._both, X, self._chunk))
 
 
 class LinearScores:
@@ -108,7 +121,7 @@ class LinearScores:
 
     def main(self, X: np.ndarray) -> np.ndarray:
         """Mean logit of the members."""
-        return np.asarray(self._columns(X) @ self._main + self.intercept)
+        return self._main_of(self._columns(X))
 
     def field_logits(self, X: np.ndarray) -> np.ndarray:
         """Each field's part of the mean logit, shape (n, n_inputs); they and ``intercept`` add up to it."""
@@ -120,7 +133,18 @@ class LinearScores:
 
     def refits(self, X: np.ndarray) -> np.ndarray:
         """Logit of each refit."""
-        return np.asarray(self._columns(X) @ self._refits + self._refit_intercepts)
+        return self._refits_of(self._columns(X))
+
+    def both(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Both from the same encoded columns."""
+        columns = self._columns(X)
+        return self._main_of(columns), self._refits_of(columns)
+
+    def _main_of(self, columns: np.ndarray) -> np.ndarray:
+        return np.asarray(columns @ self._main + self.intercept)
+
+    def _refits_of(self, columns: np.ndarray) -> np.ndarray:
+        return np.asarray(columns @ self._refits + self._refit_intercepts)
 
     def _columns(self, X: np.ndarray) -> np.ndarray:
         return np.hstack([self.encoding.encode(X), self.encoding.observed(X)])
@@ -156,11 +180,26 @@ class KernelScores:
 
     def main(self, X: np.ndarray) -> np.ndarray:
         """Mean decision value of the members."""
-        return _in_chunks(lambda rows: self._kernel(rows) @ self._main + self._main_intercept, X, _TREE_CHUNK, None)
+        return _in_chunks(lambda rows: self._main_of(self._kernel(rows)), X, _TREE_CHUNK, None)
 
     def refits(self, X: np.ndarray) -> np.ndarray:
         """Decision value of each refit."""
-        return _in_chunks(lambda rows: self._kernel(rows) @ self._refits + self._refit_intercepts, X, _TREE_CHUNK, None)
+        return _in_chunks(lambda rows: self._refits_of(self._kernel(rows)), X, _TREE_CHUNK, None)
+
+    def both(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Both from one kernel product."""
+
+        def answer(rows: np.ndarray) -> np.ndarray:
+            kernel = self._kernel(rows)
+            return np.column_stack([self._main_of(kernel), self._refits_of(kernel)])
+
+        return _part(_in_chunks(answer, X, _TREE_CHUNK, None))
+
+    def _main_of(self, kernel: np.ndarray) -> np.ndarray:
+        return np.asarray(kernel @ self._main + self._main_intercept)
+
+    def _refits_of(self, kernel: np.ndarray) -> np.ndarray:
+        return np.asarray(kernel @ self._refits + self._refit_intercepts)
 
     def _kernel(self, X: np.ndarray) -> np.ndarray:
         rows = np.nan_to_num((self.encoding.encode(X, blank=np.nan) - self._mean) / self._scale, copy=False)
@@ -198,15 +237,24 @@ class ForestScores:
 
     def refits(self, X: np.ndarray) -> np.ndarray:
         """Logit of each bag, drawn in towards the forest by the share of its noise."""
-        return _in_chunks(self._bags, X, _TREE_CHUNK, None)
+        return _in_chunks(lambda rows: self._bags(self._trees(rows)), X, _TREE_CHUNK, None)
+
+    def both(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Both from one walk through the trees."""
+
+        def answer(rows: np.ndarray) -> np.ndarray:
+            trees = self._trees(rows)
+            return np.column_stack([_logit(trees.mean(axis=1)), self._bags(trees)])
+
+        return _part(_in_chunks(answer, X, _TREE_CHUNK, None))
 
     def _trees(self, X: np.ndarray) -> np.ndarray:
         Z = self.encoding.encode(X, blank=np.nan)
         rows = np.ascontiguousarray(np.where(np.isnan(Z), self._fill, Z), dtype=np.float32)
         return np.column_stack([tree.tree_.predict(rows)[:, -1] for tree in self._forest.estimators_])
 
-    def _bags(self, X: np.ndarray) -> np.ndarray:
-        trees = self._trees(X).reshape(len(X), -1, self._trees_per_bag)
+    def _bags(self, trees: np.ndarray) -> np.ndarray:
+        trees = trees.reshape(len(trees), -1, self._trees_per_bag)
         bags = trees.mean(axis=2)
         middle = bags.mean(axis=1, keepdims=True)
         between = bags.var(axis=1, ddof=1, keepdims=True)
@@ -233,6 +281,11 @@ def _require_finite(*parts: np.ndarray | float) -> None:
 def _logit(p: np.ndarray) -> np.ndarray:
     clipped = np.clip(p, 1e-4, 1.0 - 1e-4)
     return np.asarray(np.log(clipped / (1.0 - clipped)))
+
+
+def _part(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first column (n,), and the others."""
+    return columns[:, 0], columns[:, 1:]
 
 
 def _in_chunks(

@@ -55,3 +55,17 @@ def test_kernel_mass_of_every_size_is_whole():
 def test_impossible_plans_are_typed_errors(n_fields, budget):
     with pytest.raises(InputError, match="an explanation needs"):
         plan_coalitions(n_fields, budget)
+
+
+@pytest.mark.parametrize("n_fields", [1, 6, 13])
+def test_many_rows_are_solved_as_each_alone(n_fields):
+    plan = plan_coalitions(n_fields, 40, 1)
+    rng = np.random.default_rng(0)
+    differences, totals = rng.normal(size=(5, len(plan.masks))), rng.normal(size=5)
+    values, errors = plan.solve(differences, totals)
+    assert values.shape == errors.shape == (5, n_fields)
+    for i in range(5):
+        own, error = plan.solve(differences[i], float(totals[i]))
+        assert values[i] == pytest.approx(own, abs=1e-12)
+        assert errors[i] == pytest.approx(error, abs=1e-12)
+    assert values.sum(axis=1) == pytest.approx(totals)

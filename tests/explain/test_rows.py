@@ -35,7 +35,7 @@ def test_rows_are_explained_as_one_at_a_time_and_add_up(model, table):
     assert found.p == pytest.approx(model.predict_rows(table).p, abs=1e-6)
     alone = model.explainer.explain(table[3], precision=0.02)
     assert found.base == pytest.approx(alone.base)
-    assert list(alone.contributions.values()) == pytest.approx(found.values[3], abs=0.05)
+    assert list(alone.contributions.values()) == pytest.approx(found.values[3], abs=1e-6)
     assert found.standard_error.max() <= 0.02
 
 

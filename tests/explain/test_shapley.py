@@ -149,6 +149,67 @@ def test_refining_stops_at_the_cap():
     assert explainer.refine(np.ones(14), precision=1e-9, cap=300).n_coalitions <= 300
 
 
+@pytest.mark.parametrize("kind", ["plain", "fieldwise"])
+def test_many_rows_are_explained_as_each_alone(kind):
+    """More rows than one batch; some need one round, some several; blanks in some."""
+    network = Network(14, np.random.default_rng(3), steepness=5.0)
+    score = network if kind == "fieldwise" else network.plain
+    explainer = TableExplainer(score, background(14, 10))
+    rows = np.random.default_rng(9).normal(size=(70, 14)) * np.linspace(0.1, 2.5, 70)[:, None]
+    rows[::7, 3] = np.nan
+    many = explainer.refine_rows(rows, 0.01, 2048)
+    assert len({item.n_coalitions for item in many}) >= 3
+    for i in (0, 7, 40, 63, 64, 69):
+        alone = explainer.refine(rows[i], 0.01, 2048)
+        assert many[i].n_coalitions == alone.n_coalitions
+        assert many[i].values == pytest.approx(alone.values, abs=1e-6)
+        assert many[i].standard_error == pytest.approx(alone.standard_error, abs=1e-6)
+        assert many[i].p == pytest.approx(alone.p, abs=1e-6)
+    assert all(item.worst_error <= 0.01 for item in many)
+
+
+def test_rows_are_scored_once_for_every_coalition_they_need():
+    calls = []
+    network = Network(14, np.random.default_rng(3), steepness=6.0)
+
+    def counted(X):
+        calls.append(len(X))
+        return network.plain(X)
+
+    explainer = TableExplainer(counted, background(14, 10))
+    calls.clear()
+    found = explainer.refine_rows(np.random.default_rng(9).normal(size=(5, 14)) * 2, 0.004)
+    assert max(item.n_coalitions for item in found) > 200
+    assert sum(calls) < 1.02 * 10 * sum(item.n_coalitions for item in found)
+
+
+def test_an_explanation_does_not_depend_on_those_before_it():
+    """What is kept of the background from the first one on must not leak into the next."""
+    reference, network = background(12, 10), Network(12, np.random.default_rng(0), steepness=3.0)
+    rows = np.random.default_rng(1).normal(size=(3, 12))
+    used, fresh = TableExplainer(network, reference), TableExplainer(network, reference)
+    for row in rows:
+        used.refine(row, 0.002)
+    used.explain_rows(rows, 128)
+    got, expected = used.refine(rows[2], 0.002), fresh.refine(rows[2], 0.002)
+    assert (got.values == expected.values).all()
+    assert (got.standard_error == expected.standard_error).all()
+
+
+@pytest.mark.parametrize("n_fields", [13, 23, 30])
+def test_the_first_coalitions_state_their_error_honestly(n_fields):
+    """Refining stops after these where their own error is small enough, so it has to be true for many patients."""
+    reference = background(n_fields, 12, blanks=0.0)
+    network = Network(n_fields, np.random.default_rng(7), steepness=4.0)
+    rows = np.random.default_rng(8).normal(size=(12, n_fields))
+    truth = np.array([item.values for item in TableExplainer(network, reference, seed=1).explain_rows(rows, 16_384)])
+    first = [TableExplainer(network, reference, seed=seed).refine_rows(rows, 1.0) for seed in range(4)]
+    off = np.array([[item.values for item in found] for found in first]) - truth
+    told = np.array([[item.standard_error for item in found] for found in first])
+    assert 0.8 < np.sqrt(np.mean(told**2) / np.mean(off**2)) < 2.0
+    assert np.mean(np.abs(off) <= 2 * told) > 0.88
+
+
 def test_named_result_carries_the_numbers():
     got = TableExplainer(tangled, background(3)).explain(np.ones(3))
     named = got.named(["a", "b", "c"], top_stability=0.9)
@@ -186,6 +247,11 @@ class TestBadInput:
     def test_a_score_of_the_wrong_shape(self):
         with pytest.raises(ExplanationError, match="shape"):
             TableExplainer(lambda X: np.zeros((len(X), 1)), background(4))
+
+    @pytest.mark.parametrize("rows", [np.zeros((2, 3)), np.zeros(4), np.full((1, 4), np.inf)])
+    def test_many_rows(self, rows):
+        with pytest.raises(InputError, match="4 finite or blank values each"):
+            TableExplainer(tangled, background(4)).refine_rows(rows)
 
     def test_precision(self):
         with pytest.raises(InputError, match="positive"):

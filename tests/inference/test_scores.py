@@ -82,6 +82,16 @@ def test_keras_scores_are_the_means_of_the_members(loaded, rows, name):
     np.testing.assert_allclose(loaded[name].scores.refits(rows), np.asarray(refits), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("n", [1, 60])
+def test_both_at_once_are_what_each_is_alone(loaded, rows, name, n):
+    scores = loaded[name].scores
+    main, refits = scores.both(rows[:n])
+    np.testing.assert_allclose(main, scores.main(rows[:n]), atol=1e-6)
+    np.testing.assert_allclose(refits, scores.refits(rows[:n]), atol=1e-6)
+    assert main.shape == (n,)
+
+
 @pytest.mark.parametrize("name", ["logistic", "forest", "svm", "mlp"])
 def test_many_rows_score_like_each_alone(loaded, rows, name):
     many = loaded[name].risk(np.tile(rows, (150, 1)))
@@ -154,6 +164,7 @@ def test_a_withheld_patient_has_no_number(loaded, rows):
 
 def test_a_score_that_is_no_number_is_never_returned(loaded, rows, monkeypatch):
     model = loaded["logistic"]
-    monkeypatch.setattr(model.scores, "main", lambda X: np.full(len(X), math.nan))
+    _, refits = model.scores.both(rows[:1])
+    monkeypatch.setattr(model.scores, "both", lambda X: (np.full(len(X), math.nan), refits))
     with pytest.raises(SelfTestError, match="not a number"):
         model.risk(rows[:1])
