@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from medcore.errors import MedcoreError, StorageError
+from medcore.errors import MedcoreError, MovedOnError, StorageError
 from medcore.results import ModelFacts
 from medcore.services.films.reading import HEAT_MAP, Desk, FilmCase, OwnReading, Stage, Verdict
 from medcore.services.films.worklist import Added, Keep, Sort, Worklist
@@ -173,6 +173,8 @@ def attempt(action: Callable[..., object], *args: object) -> bool:
     """Do what the reader asked; a refusal becomes a sentence on the page. Return whether it was done."""
     try:
         action(*args)
+    except MovedOnError:  # the reader knows: the next action is on its way
+        return False
     except MedcoreError as error:
         tell(wording.as_sentence(error.message))
         return False

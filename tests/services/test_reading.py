@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from actors import TESTER
 
-from medcore.errors import ConfigError, ExplanationError, InputError, StorageError, UnreadFilmError, WorkerDiedError
+from medcore.errors import (
+    ConfigError,
+    ExplanationError,
+    InputError,
+    MovedOnError,
+    StorageError,
+    UnreadFilmError,
+    WorkerDiedError,
+)
 from medcore.imaging.phantom import make_phantom
 from medcore.journal import Journal
 from medcore.results import Status
@@ -237,6 +245,15 @@ class TestExplanation:
         assert finding.saliency is None
         assert finding.saliency_error.message == "the map came out empty"
         assert actions(desk)[-1] == ("explain_film", "Explanation")
+
+    def test_a_map_nobody_waited_for_can_be_asked_for_again(self, desk):
+        desk.gateway.explain_error = MovedOnError("given up")
+        case = read_case(desk)
+        with pytest.raises(MovedOnError):
+            reading.see(desk, case)
+        desk.gateway.explain_error = None
+        assert reading.can_be_seen(desk, case)
+        assert reading.reveal(desk, reading.see(desk, case)).saliency is not None
 
     def test_an_override_needs_a_reason(self, desk):
         case = read_case(desk)

@@ -20,7 +20,7 @@ import numpy as np
 from medcore import __version__
 from medcore.access import Action, Actor, Resource, authorize, describe_actor
 from medcore.conditions.film_condition import FilmCondition
-from medcore.errors import ConfigError, InputError, MedcoreError, ModelOffError, UnreadFilmError
+from medcore.errors import ConfigError, InputError, MedcoreError, ModelOffError, MovedOnError, UnreadFilmError
 from medcore.imaging.phantom import make_phantom
 from medcore.imaging.quality import CAUTION_CODES, film_status, header_reasons, pixel_reasons
 from medcore.imaging.radiograph import Radiograph
@@ -411,6 +411,8 @@ def see(desk: Desk, case: FilmCase, method: str = HEAT_MAP) -> FilmCase:
     ------
     UnreadFilmError
         The film was not read yet, and this site reads first: where a model looks is a hint, too.
+    MovedOnError
+        The reader went on before it was there.
     StorageError
         It could not be journalled.
     """
@@ -420,6 +422,8 @@ def see(desk: Desk, case: FilmCase, method: str = HEAT_MAP) -> FilmCase:
         raise InputError(f"film {case.number} has no score to explain")
     try:
         saliency: Saliency | MedcoreError = desk.gateway.explain_film(answer.model_id, case.tensor, method)
+    except MovedOnError:  # nothing failed: it may be asked for again
+        raise
     except MedcoreError as error:
         saliency = error
     outcome = saliency.code if isinstance(saliency, MedcoreError) else "explained"
