@@ -198,5 +198,5 @@ def _splits(stock: list[int], taken: list[int], seed: int) -> np.ndarray:
 def _inverses(masks: np.ndarray, split_weights: np.ndarray) -> np.ndarray:
     """Inverse normal matrices. Adding a matrix of ones changes nothing under the constraint and makes them regular."""
     signs = 2.0 * masks - 1.0
-    normal = np.einsum("rk,ki,kj->rij", split_weights, signs, signs, optimize=True) + 1.0
+    normal = np.array([(signs.T * weights) @ signs for weights in split_weights]) + 1.0
     return np.linalg.pinv(normal, hermitian=True)
