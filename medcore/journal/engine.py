@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medcore.errors import ConfigError, StorageError
+from medcore.errors import ConfigError, ReadOnlyError, StorageError
+from medcore.journal import downtime
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -70,7 +71,9 @@ def load_cipher() -> Any:
     return dbapi2
 
 
-def open_file(path: Path, key: bytes, *, busy_s: float, pragmas: tuple[str, ...] = ()) -> Engine:
+def open_file(
+    path: Path, key: bytes, *, busy_s: float, pragmas: tuple[str, ...] = (), looks_only: bool = False
+) -> Engine:
     """Return the engine of an existing or empty encrypted file (write-ahead log, every commit on disk).
 
     Parameters
@@ -82,6 +85,8 @@ def open_file(path: Path, key: bytes, *, busy_s: float, pragmas: tuple[str, ...]
         How long to wait for another program that writes, seconds.
     pragmas : tuple of str
         Further settings of each connection.
+    looks_only : bool
+        Refuse to store anything but events and sessions; see :mod:`medcore.journal.downtime`.
     """
     import sqlalchemy
 
@@ -102,6 +107,8 @@ def open_file(path: Path, key: bytes, *, busy_s: float, pragmas: tuple[str, ...]
             _use_write_ahead_log(connection, busy_s, dbapi2.OperationalError)
             for pragma in pragmas:
                 connection.execute(f"PRAGMA {pragma}")
+            if looks_only:
+                downtime.allow_looks_only(connection)
         except BaseException:
             connection.close()
             raise
@@ -179,6 +186,8 @@ def explain(error: Exception) -> StorageError:
     """Return a driver's error as one sentence without the statement, its values or the address."""
     origin = getattr(error, "orig", None) or error
     name = str(getattr(origin, "sqlite_errorname", "") or getattr(origin, "sqlstate", "") or "")
+    if name == "SQLITE_AUTH" or "not authorized" in str(origin):
+        return ReadOnlyError(downtime.REFUSED)
     if "append-only" in str(origin):
         return StorageError("The journal is append-only. Nothing was done.")
     for prefix, text in _REASONS:

@@ -19,14 +19,22 @@ _PAUSE_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The places inside one data folder. Every name begins with ``journal``, but for an earlier version's accounts."""
+    """The places inside one data folder. Every name begins with ``journal``, but for an earlier version's accounts.
+
+    ``aside`` is where what changes lies instead, while the folder itself cannot be written.
+    """
 
     root: Path
+    aside: Path | None = None
+
+    @property
+    def _changing(self) -> Path:
+        return self.aside or self.root
 
     @property
     def database(self) -> Path:
         """The encrypted database."""
-        return self.root / "journal.db"
+        return self._changing / "journal.db"
 
     @property
     def keys(self) -> Path:
@@ -41,17 +49,17 @@ class Folder:
     @property
     def head(self) -> Path:
         """The number and signature of the newest event, outside the database."""
-        return self.root / "journal.head"
+        return self._changing / "journal.head"
 
     @property
     def lock(self) -> Path:
         """Held alone while files are created or changed in form."""
-        return self.root / "journal.lock"
+        return self._changing / "journal.lock"
 
     @property
     def use(self) -> Path:
         """Held shared by every program that has the journal open."""
-        return self.root / "journal.use"
+        return self._changing / "journal.use"
 
     @property
     def old(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 from typing import TYPE_CHECKING, Any
@@ -80,7 +81,8 @@ class Images:
                     target=f"image:{name}",
                 )
         except BaseException:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # of a disk that takes nothing, the first error counts
+                path.unlink(missing_ok=True)
             raise
         return SavedImage(
             id=name,

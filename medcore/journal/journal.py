@@ -9,6 +9,7 @@ recognised here and nowhere else.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import hmac
 import logging
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medcore.config import Settings, read_settings
-from medcore.errors import MedcoreError, StorageError
+from medcore.errors import MedcoreError, ReadOnlyError, StorageError
 from medcore.journal.event import Event
 from medcore.journal.folder import Folder
 from medcore.journal.head import advance, check_head
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["Journal", "open_journal"]
 
 _log = logging.getLogger(__name__)
+_READ_ONLY_HINT = " To read all the same, start medcore with MEDCORE_READ_ONLY=on."
 
 
 def _read_clock() -> datetime:
@@ -293,6 +295,7 @@ class Journal:
                 from medcore.journal.opening import open_parts
 
                 settings = self._settings or read_settings()
+                self._find_place(settings)
                 self._opened, recovery_key = open_parts(
                     self.folder, settings, busy_s=self._busy_s, pragmas=self._pragmas
                 )
@@ -302,9 +305,18 @@ class Journal:
                 self._ready = True
             return self._opened
 
+    def _find_place(self, settings: Settings) -> None:
+        """In read-only mode, work on a copy where the folder cannot be written."""
+        if not settings.read_only or self.folder.aside is not None:
+            return
+        from medcore.journal import downtime
+
+        if downtime.is_unwritable(self.folder):
+            self.folder = downtime.work_on_copy(self.folder)
+
     def _take_over_people(self) -> None:
         """Import the accounts of an earlier version, if there are any; else nothing is open."""
-        if not self.folder.old_people.exists():
+        if self.folder.aside is not None or not self.folder.old_people.exists():
             return
         from medcore.journal import old_people
 
@@ -339,7 +351,12 @@ class Journal:
         except MedcoreError:
             raise
         except OSError as error:
-            raise StorageError(f"The journal cannot be written ({error.strerror}). Nothing was done.") from error
+            if self.folder.aside is not None:
+                from medcore.journal.downtime import REFUSED
+
+                raise ReadOnlyError(REFUSED) from error
+            hint = _READ_ONLY_HINT if error.errno in (errno.EROFS, errno.EACCES) else ""
+            raise StorageError(f"The journal cannot be written ({error.strerror}). Nothing was done.{hint}") from error
         except UnicodeEncodeError as error:
             raise StorageError("The journal cannot store this text: it holds half a character.") from error
         except Exception as error:

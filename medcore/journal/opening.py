@@ -31,6 +31,10 @@ _GONE = (
     "The journal's database is missing, although events were written into it. Put it back, or `medcore restore` a "
     "backup; nothing was created."
 )
+_OLD = (
+    "The journal is of an earlier version, and its folder cannot be written: start this version once where it can be "
+    "written, or read with the earlier one."
+)
 
 
 @dataclass(slots=True)
@@ -95,6 +99,8 @@ def open_parts(
             held.callback(database.dispose)
             with engine.reading(database) as connection:
                 ready = upgrade.find_version(connection) == upgrade.HEAD
+            if not ready and folder.aside is not None:
+                raise StorageError(_OLD)
             if not ready:
                 with engine.writing(database) as connection:
                     _prepare(folder, keys, connection, old)
@@ -147,7 +153,8 @@ def _open_file(folder: Folder, keys: Keys, busy_s: float, pragmas: tuple[str, ..
 
 def _try_file(folder: Folder, keys: Keys, busy_s: float, pragmas: tuple[str, ...]) -> Engine:
     key = keys.ring.key_for("database", keys.ring.database)
-    database = engine.open_file(folder.database, key, busy_s=busy_s, pragmas=pragmas)
+    looks_only = folder.aside is not None
+    database = engine.open_file(folder.database, key, busy_s=busy_s, pragmas=pragmas, looks_only=looks_only)
     try:
         with engine.reading(database) as connection:
             connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()

@@ -82,7 +82,7 @@ def _say_whose(case: FilmCase) -> None:
     whose = f"<bdi>{escape(banner.name_patient(patient))}</bdi>'s"
     if fits is False:
         text = f"<b>Not the open patient?</b> The number in the header is not {whose}."
-        st.html(f'<p class="mc-warn" role="alert">{text}</p>')
+        st.html(f'<p class="mc-warn" role="alert"><span>{text}</span></p>')
     elif fits:
         st.html(f'<p class="mc-quiet">The number in the header is {whose}.</p>')
 
