@@ -476,10 +476,11 @@ def _print_rows(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _quiet_tensorflow() -> None:
-    """Keep TensorFlow's start-up notes off standard error, and its numbers those of the dashboard's process."""
+    """Keep TensorFlow's start-up notes off standard error; its numbers and threads are those of the model process."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 

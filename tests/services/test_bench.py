@@ -6,12 +6,16 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from tiny_bundle import write_tiny_bundle
 from typer.testing import CliRunner
 
 from medcore import cli
+from medcore.api import load_model
+from medcore.config import read_settings
 from medcore.errors import InputError, MedcoreError
-from medcore.services.bench import bench, bench_imports
+from medcore.services.bench import bench, bench_imports, bench_models
 from medcore.services.bench.bench import GROUPS, run_bench
 from medcore.services.bench.bench_memory import take_footprint
 from medcore.services.bench.figure import Figure, time_both, time_calls
@@ -100,6 +104,44 @@ def test_the_journal_is_measured_in_one_of_its_own(tmp_path):
     rows = run_bench(only="journal")
     assert [row["reason"] for row in rows] == ["", ""]
     assert all(row["value"] > 0 and row["baseline"] > 0 for row in rows)
+
+
+@pytest.fixture(scope="module")
+def small_shelf(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bench")
+    write_tiny_bundle(folder)
+    return folder
+
+
+def test_a_model_that_is_no_default_is_measured_beside_its_target(small_shelf):
+    rows = {
+        row.name: row
+        for row in bench_models._measure_kind(load_model("diabetes-logistic", small_shelf), "logistic", "x")
+    }
+    assert set(rows) == {
+        *(f"{what} one, x, p{share}" for what in ("predict", "predict + explain") for share in (50, 95)),
+        "explain 1,000 patients, from 250, x",
+    }
+    assert all(row.value > 0 for row in rows.values())
+    assert [row.at_most for name, row in rows.items() if row.target] == [15.0]
+
+
+def test_growth_with_background_and_fields_is_told_by_ratio(small_shelf, monkeypatch):
+    monkeypatch.setattr(bench_models, "_MOST_FIELDS_OF", "diabetes")
+    monkeypatch.setattr(bench_models, "_BACKGROUNDS", (5, 10))
+    monkeypatch.setattr(bench_models, "_FIELDS", (4, 8, 99))
+    rows = run_bench(only="background", settings=read_settings({"MEDCORE_MODELS": str(small_shelf)}))
+    assert [row["baseline_name"] for row in rows] == ["5 rows"] * 2 + ["4 fields"] * 2
+    assert rows[0]["ratio"] == rows[2]["ratio"] == 1.0
+
+
+def test_fewer_fields_are_those_of_a_patient_whose_others_are_blank(small_shelf):
+    model = load_model("diabetes-logistic", small_shelf).risk_model
+    rows = model.cohort[:5].copy()
+    few = bench_models._FewerFields(model.fieldwise(), 4, rows.shape[1])
+    p = few.finish(np.zeros((5, 1, 1)), few.field_terms(rows[:, :4]).sum(axis=1))[:, 0]
+    rows[:, 4:] = np.nan
+    assert p == pytest.approx(model.probability(rows), abs=1e-6)
 
 
 def make_rows(value, baseline):

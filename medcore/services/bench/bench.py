@@ -23,6 +23,7 @@ GROUPS = {
     "batch": "bench_batch:measure_batch",
     "scale": "bench_batch:measure_scale",
     "models": "bench_models:measure_models",
+    "background": "bench_models:measure_backgrounds",
     "journal": "bench_journal:measure_journal",
     "films": "bench_films:measure_films",
     "sharing": "bench_sharing:measure_sharing",
@@ -46,8 +47,8 @@ def run_bench(
     Parameters
     ----------
     only : str, optional
-        Part of a group's name: ``imports``, ``batch``, ``scale``, ``models``, ``journal``, ``films``, ``sharing``,
-        ``page``, ``compare page``, ``xray page``, ``memory``.
+        Part of a group's name: ``imports``, ``batch``, ``scale``, ``models``, ``background``, ``journal``, ``films``,
+        ``sharing``, ``page``, ``compare page``, ``xray page``, ``memory``.
     report : callable, optional
         Told which group is being measured.
     keep : callable, optional

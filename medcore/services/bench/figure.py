@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Figure", "time_both", "time_calls"]
+__all__ = ["Figure", "median_ms", "time_both", "time_calls"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
