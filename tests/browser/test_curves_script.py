@@ -192,7 +192,8 @@ def test_a_difference_is_said_with_its_limits_and_when_it_is_unclear(script):
 def test_the_verdict_says_when_the_model_is_of_no_use(script):
     say = "at => sayReference({ cutOff: at[0], netBenefit: [at[1]] }, 0.3)"
     assert "everyone" in script(say, [0.01, 292.9])
-    assert "no one" in script(say, [0.9, -2.0])
+    assert "no one does better" in script(say, [0.9, -2.0])
+    assert "no one does as well" in script(say, [0.9, 0.0])
     assert script(say, [0.2, 200.0]) == ""
 
 

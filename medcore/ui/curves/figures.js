@@ -162,9 +162,12 @@ function highestObserved(page, max) {
 
 function drawTenths(figure, model) {
   const group = svg("g", { visibility: "hidden" });
+  const { min, max } = figure.y;
   for (const [mean, observed, lo, hi] of model.bins) {
+    if (mean > figure.x.max || observed < min || observed > max) continue;  // beyond the axes, as the line is
     const x = round1(figure.sx(mean));
-    const whisker = { x1: x, x2: x, y1: round1(figure.sy(lo)), y2: round1(figure.sy(hi)), stroke: model.color };
+    const ends = { y1: round1(figure.sy(Math.max(lo, min))), y2: round1(figure.sy(Math.min(hi, max))) };
+    const whisker = { x1: x, x2: x, ...ends, stroke: model.color };
     group.append(svg("line", whisker));
     const dot = { cx: x, cy: round1(figure.sy(observed)), r: 3, fill: "#fff", stroke: model.color, "stroke-width": 1.4 };
     group.append(svg("circle", dot));

@@ -76,10 +76,9 @@ function sayLead(model, at, use, prevalence, noun) {
 function sayReference(at, prevalence) {
   const benefit = at.netBenefit[0];
   const all = treatAll(at.cutOff, prevalence);
-  if (benefit <= Math.max(0, all) + 0.05) {
-    return all >= 0 ? " Calling everyone does as well here." : " Calling no one does as well here.";
-  }
-  return "";
+  const best = Math.max(0, all);
+  if (!(benefit <= best + 0.05)) return "";
+  return ` Calling ${all >= 0 ? "everyone" : "no one"} does ${benefit < best - 0.05 ? "better" : "as well"} here.`;
 }
 
 // A difference between two models, its limits, and whether both together leave anything to choose.
