@@ -110,5 +110,6 @@ def test_five_kills(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_hundred_kills(tmp_path):
     assert len(survive(tmp_path, 100)) >= 500
