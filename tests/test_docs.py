@@ -49,6 +49,17 @@ def test_no_documented_command_is_missing():
     assert set(re.findall(r"^## medcore ([\w-]+)$", read("cli.md"), re.MULTILINE)) == {name for name, _ in commands()}
 
 
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`([\w/]+(?:\.py|/))`", read("architecture.md")))))
+def test_a_place_on_the_map_exists(name):
+    places = (ROOT, ROOT / "medcore", ROOT / "medcore/services", ROOT / "medcore/services/bench")
+    assert any((place / name).exists() for place in places)
+
+
+def test_every_room_is_on_the_map():
+    rooms = {path.parent.name for path in (ROOT / "medcore").glob("*/__init__.py")}
+    assert not {room for room in rooms if f"`medcore/{room}/`" not in read("architecture.md")}
+
+
 def test_changelog_begins_with_this_version():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
