@@ -12,7 +12,7 @@ from medcore.services.trust.drafts import DraftKeeper, FormContent, OpenForm, di
 from medcore.ui import banner, clock, state
 from medcore.ui.form import form_fields
 
-__all__ = ["drop", "keep", "offer"]
+__all__ = ["drop", "keep", "keep_last", "offer"]
 
 _KEEPER_KEY = "mc_draft_keeper"
 _OFFERS_KEY = "mc_draft_offers"
@@ -23,13 +23,26 @@ _SHOWN = 3
 
 def keep(house: House, condition: Condition) -> None:
     """Keep what the form says now, a moment later and in the background; made-up examples are not kept."""
-    draft = state.get_draft(condition.id)
-    values = {} if draft.example else dict(draft.values)
-    content = FormContent(values=values, units=dict(draft.units), keep=dict(draft.keep))
     keeper = _get_keeper()
-    keeper.note(house, condition.id, banner.get_pseudonym(), content)
+    keeper.note(house, condition.id, banner.get_pseudonym(), _read_content(condition.id))
     if keeper.problem:
         st.html(f'<p class="mc-quiet" role="status">This form is not kept as a draft: {escape(keeper.problem)}</p>')
+
+
+def keep_last() -> None:
+    """Keep, under the name it was begun with, what the form says in the run in which the session ran out."""
+    keeper: DraftKeeper | None = st.session_state.get(_KEEPER_KEY)
+    shown = state.shown_condition()
+    if keeper is None or shown is None:
+        return
+    state.collect(shown, form_fields(find_condition(shown)))
+    keeper.note_last(shown, banner.get_pseudonym(), _read_content(shown))
+
+
+def _read_content(condition_id: str) -> FormContent:
+    draft = state.get_draft(condition_id)
+    values = {} if draft.example else dict(draft.values)
+    return FormContent(values=values, units=dict(draft.units), keep=dict(draft.keep))
 
 
 def drop(house: House, condition_id: str) -> None:

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import streamlit as st
 
-from medcore.errors import MedcoreError, SessionError, StorageError
+from medcore.errors import MedcoreError, SessionError, SessionExpiredError, StorageError
 from medcore.results import ModelFacts
 from medcore.services.house import Condition, FilmCondition, House, Page, authorize_page
 from medcore.services.trust.site import is_read_only
@@ -77,8 +77,17 @@ def recheck(house: House, page: str, *, timer: bool = False) -> None:
     """
     try:
         authorize_page(visitor.look_again(house) if timer else house.actor, Page(page))
-    except MedcoreError:
+    except MedcoreError as error:
+        _keep_what_was_typed(error)
         st.rerun()
+
+
+def _keep_what_was_typed(error: MedcoreError) -> None:
+    """Keep the form as a draft of whoever's session has just run out: what came with this very run, too."""
+    if isinstance(error, SessionExpiredError):
+        from medcore.ui import drafting  # most pages have no form
+
+        drafting.keep_last()
 
 
 def find_model(house: House, condition: Condition) -> ModelFacts:
@@ -111,6 +120,7 @@ def stop_with(
 
 
 def _ask_to_sign_in(error: SessionError) -> NoReturn:
+    _keep_what_was_typed(error)
     st.html(
         f'<section class="mc-door" role="status"><p>{escape(error.message)}</p>'
         f"{_write_link(('Sign in', visitor.sign_in_address()))}</section>"

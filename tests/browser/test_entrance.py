@@ -97,6 +97,8 @@ def test_a_session_that_ends_while_somebody_types(open_page, site):
         sign_in(page)
         page.wait_for_selector(AGE)
         assert page.url == f"{address}/?condition=diabetes"
+        page.click("[class*=st-key-draft_open_] button")  # what was typed as the session ran out
+        page.wait_for_function("() => document.querySelector('.st-key-age_years input').value === '61'")
     finally:
         (folder / "skip").unlink()
 

@@ -9,7 +9,7 @@ from actors import TESTER, act_as
 from hostile_names import SEEN
 
 from medcore.access import Role, who_is
-from medcore.errors import StorageError
+from medcore.errors import SessionExpiredError, SessionRevokedError, StorageError
 from medcore.services.films import reading as films
 from medcore.services.films.reading import Desk, OwnReading
 from medcore.services.trust.cases import save_film
@@ -286,6 +286,28 @@ class TestDrafts:
         test.button(key="save_result").click().run()
         flush(test)
         assert list_forms(house()) == ()
+
+    @pytest.mark.parametrize(
+        ("error", "kept"), [(SessionExpiredError("over"), "112"), (SessionRevokedError("taken away"), None)]
+    )
+    def test_what_is_typed_in_the_run_in_which_the_session_runs_out(self, risk, read, error, kept):
+        test, _ = risk({"name": "Zenobia"})
+        fill(test)
+        flush(test)
+        present = house()
+
+        def who():
+            raise error
+
+        runtime.use(replace(present, who=who))
+        test.text_input(key="waist_cm").set_value("112").run()
+        assert not test.text_input
+        runtime.use(present)
+        (form,) = list_forms(present)
+        assert form.content.values.get("waist_cm") == kept
+        second = type(test).from_file(test._script_path, default_timeout=30).run()
+        second.button(key=f"draft_open_{form.id}").click().run()
+        assert second.text_input(key="waist_cm").value == (kept or "")
 
     def test_an_example_is_not_kept(self, risk):
         test, _ = risk()

@@ -104,6 +104,7 @@ class DraftKeeper:
         self._kept: dict[tuple[str, str | None], FormContent] = {}
         self._waiting: dict[tuple[str, str | None], Callable[[], None]] = {}
         self._timer: threading.Timer | None = None
+        self._last: tuple[Journal, Who] | None = None
 
     @property
     def ids(self) -> frozenset[str]:
@@ -124,11 +125,26 @@ class DraftKeeper:
             return
         form, by = (condition_id, pseudonym), who_is(actor)
         with self._lock:
+            self._last = (house.journal, by)
             if self._kept.get(form, FormContent()) == content:
                 return
             self._kept[form] = content
             self._waiting[form] = lambda: self._write(house.journal, form, content, by)
             self._restart()
+
+    def note_last(self, condition_id: str, pseudonym: str | None, content: FormContent) -> None:
+        """Write what the form says in the run in which the session ran out, at once, for whoever typed before.
+
+        Nobody is let in by it: the draft opens to the same account only, after the next sign-in. A form that was
+        never noted is nobody's and is not kept; neither does an empty one discard anything.
+        """
+        form = (condition_id, pseudonym)
+        with self._lock:
+            if self._last is not None and content.values and self._kept.get(form) != content:
+                journal, by = self._last
+                self._kept[form] = content
+                self._waiting[form] = lambda: self._write(journal, form, content, by)
+        self.flush()
 
     def adopt(self, form: OpenForm) -> None:
         """Go on with a form that was taken up: later changes are written to the same draft."""
