@@ -10,12 +10,15 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medcore.access.records import Account, Attempts, Session, Source
 from medcore.access.roles import Role
 from medcore.errors import AccountError
 from medcore.journal import Journal
-from medcore.journal.people import People, Row, fingerprint
+
+if TYPE_CHECKING:
+    from medcore.journal.people import People, Row
 
 __all__ = ["JournalStore"]
 
@@ -49,6 +52,8 @@ class JournalStore:
 
     def blind(self, text: str) -> str:
         """Return HMAC-SHA256 of ``text`` under a key drawn once for this installation."""
+        from medcore.journal.people import fingerprint
+
         return fingerprint(self._people.read_salt(), text)
 
     def list_accounts(self) -> tuple[Account, ...]:

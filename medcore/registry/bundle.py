@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class SealedBundle:
     folder: Path
     manifest: Manifest
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Hash of the whole bundle."""
         return self.manifest.sha256

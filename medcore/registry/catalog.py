@@ -100,8 +100,8 @@ class Catalog:
     def models(self, condition: str | None = None) -> tuple[ModelFacts, ...]:
         """All usable models (of one condition), the default first."""
         shelf = self._shelf
-        facts = [_describe(bundle, shelf.choices) for bundle in shelf.bundles.values()]
-        chosen = [item for item in facts if condition is None or item.condition == condition]
+        wanted = [item for item in shelf.bundles.values() if condition in (None, item.manifest.condition)]
+        chosen = [_describe(bundle, shelf.choices) for bundle in wanted]
         return tuple(sorted(chosen, key=lambda item: (item.condition, not item.default, item.model_id)))
 
     def find(self, model_id: str) -> ModelFacts:

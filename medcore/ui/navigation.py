@@ -15,7 +15,7 @@ from streamlit.navigation.page import Page as StreamlitPage
 from medcore.errors import MedcoreError, SessionError
 from medcore.services.house import Page
 from medcore.services.trust.entrance import offered_pages
-from medcore.ui import account, visitor
+from medcore.ui import account, runtime, visitor
 
 __all__ = ["arrange", "list_pages", "navigate", "run"]
 
@@ -107,6 +107,8 @@ def run() -> None:
         navigate().run()
     except SessionError:
         st.rerun()
+    finally:
+        runtime.note_page()
 
 
 def _identify() -> tuple[tuple[Page, ...], str, frozenset[str]]:

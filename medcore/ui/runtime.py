@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import threading
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from medcore.config import read_settings
@@ -18,18 +20,54 @@ __all__ = [
     "explain_failure",
     "model_state",
     "needs_sign_in",
+    "note_page",
     "open_house",
+    "prepare",
     "retry_models",
     "start_journal",
     "start_models",
     "start_reader",
     "use",
+    "wait_for_page",
 ]
+
+_FIRST_PAGE = ("navigation", "theme", "guard", "banner", "header", "drafting", "form", "result")
+"""The modules of this room that the page most people begin with needs."""
 
 _log = logging.getLogger(__name__)
 _lock = threading.RLock()
 _house: House | None = None
 _start_error: MedcoreError | None = None
+_prepared = False
+_page_drawn = threading.Event()
+
+
+def prepare() -> None:
+    """Import what the first page needs and open the house and its journal, once; another caller waits for the end.
+
+    Begun when the port is open, most of it is done before a browser has read its code and asks for the page. What
+    cannot be opened is said by the page's guard.
+    """
+    global _prepared
+    with _lock:
+        if _prepared:
+            return
+        for name in _FIRST_PAGE:
+            import_module(f"medcore.ui.{name}")
+        start_journal()
+        gc.collect()
+        gc.freeze()  # what stays for good is not looked through again and again
+        _prepared = True
+
+
+def note_page() -> None:
+    """Note that a page was sent to a browser."""
+    _page_drawn.set()
+
+
+def wait_for_page(most_s: float) -> None:
+    """Return once a page was sent to a browser, or after ``most_s`` seconds."""
+    _page_drawn.wait(most_s)
 
 
 def open_house() -> House:

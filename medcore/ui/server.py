@@ -26,17 +26,26 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from medcore.access.http import MEGABYTE, RequestGuard, RequestLimits, SecurityHeaders
 from medcore.ui import entrance, logs, runtime, upkeep
+from medcore.ui.shell_files import ShellFiles
 
-__all__ = ["MIDDLEWARE", "ROUTES", "add_headers", "build_csp", "guard_requests", "lifespan"]
+__all__ = ["MIDDLEWARE", "ROUTES", "add_headers", "build_csp", "guard_requests", "lifespan", "prepare"]
 
-MODEL_START_DELAY_S = 0.5
-"""Long enough for the port to be open, so that the first page does not compete with the start of the models."""
+FIRST_PAGE_WAIT_S = 4.0
+"""How long the start of the models waits for a first page, so that the two do not compete."""
+
+DRAWING_S = 0.5
+"""What a browser needs to draw a page once it was sent."""
 
 READER_START_DELAY_S = 10.0
 """The first page is drawn by then; the X-ray page starts the film reader at once when it is opened before."""
 
 _LOOPBACK = ("127.0.0.1", "localhost")
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+
+
+def prepare() -> None:
+    """Have ready what the pages are made of, before the first one imports it."""
+    runtime.prepare()
 
 
 def build_csp(index_html: str) -> str:
@@ -97,7 +106,7 @@ async def answer_health(_request: Request) -> JSONResponse:
 
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
-    """Start the model process once the port is open, then the film reader, and stop both with the server.
+    """Prepare the first page, start the model process after it, then the film reader; stop both with the server.
 
     The router alone says which pages there are: otherwise Streamlit treats the first visitor of a fresh
     server as one of an app that is nothing but its ``pages/`` folder, and answers "page not found".
@@ -127,9 +136,10 @@ def _refuse_base_path() -> None:
 
 
 async def _start_helpers_soon() -> None:
-    await asyncio.sleep(MODEL_START_DELAY_S)
+    await asyncio.to_thread(runtime.prepare)
+    await asyncio.to_thread(runtime.wait_for_page, FIRST_PAGE_WAIT_S)
+    await asyncio.sleep(DRAWING_S)
     await asyncio.to_thread(runtime.start_models)
-    await asyncio.to_thread(runtime.start_journal)
     await asyncio.sleep(READER_START_DELAY_S)
     await asyncio.to_thread(runtime.start_reader)
     await asyncio.gather(upkeep.keep_retention(), upkeep.make_demo_patients())
@@ -140,4 +150,9 @@ ROUTES = [
     Route("/readyz", upkeep.answer_ready, methods=["GET"]),
     *entrance.ROUTES,
 ]
-MIDDLEWARE = [Middleware(add_headers), Middleware(guard_requests), Middleware(entrance.Gate)]
+MIDDLEWARE = [
+    Middleware(add_headers),
+    Middleware(guard_requests),
+    Middleware(ShellFiles),  # open to everybody, as in the gate
+    Middleware(entrance.Gate),
+]

@@ -6,15 +6,16 @@ import asyncio
 import logging
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from medcore.errors import MedcoreError
-from medcore.services.trust.demo_patients import fill_demo
-from medcore.services.trust.readiness import Readiness, check_readiness
-from medcore.services.trust.retention import run_rule
 from medcore.ui import runtime
+
+if TYPE_CHECKING:
+    from medcore.services.trust.readiness import Readiness
 
 __all__ = ["DAY_S", "answer_ready", "keep_retention", "make_demo_patients", "run_retention"]
 
@@ -50,6 +51,8 @@ async def keep_retention() -> None:
 
 def run_retention() -> int:
     """Apply the site's retention rule; a failure is logged by its kind and tried again the next day."""
+    from medcore.services.trust.retention import run_rule  # not needed to listen, as below
+
     try:
         return run_rule(runtime.open_house())
     except MedcoreError as error:
@@ -81,6 +84,8 @@ def _waits_for_models() -> bool:
 
 
 def _fill(stopped: threading.Event) -> None:
+    from medcore.services.trust.demo_patients import fill_demo
+
     try:
         house = runtime.open_house()
     except MedcoreError:
@@ -92,6 +97,8 @@ def _fill(stopped: threading.Event) -> None:
 
 
 def _look() -> Readiness:
+    from medcore.services.trust.readiness import check_readiness
+
     global _last
     with _lock:
         if _last is None or time.monotonic() - _last[0] > _FRESH_S:

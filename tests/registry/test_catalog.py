@@ -9,7 +9,7 @@ import pytest
 from bundles_fixture import reseal
 
 from medcore.errors import ManifestError, UnknownNameError
-from medcore.registry import Catalog, catalog
+from medcore.registry import Catalog, Manifest, catalog
 
 LOGISTIC, SVM = "diabetes-logistic", "diabetes-svm"
 
@@ -25,6 +25,16 @@ def test_nothing_is_read_while_nothing_changes(models):
     assert not found.refresh()
     time.sleep(0.01)
     assert not found.refresh()
+
+
+def test_a_page_that_asks_for_a_model_again_computes_no_hash_again(models, monkeypatch):
+    computed = []
+    whole = Manifest.sha256.fget
+    monkeypatch.setattr(Manifest, "sha256", property(lambda manifest: computed.append(1) or whole(manifest)))
+    found = Catalog(models)
+    first, again = found.default("diabetes"), found.default("diabetes")
+    assert first.sha256 == again.sha256 == found.bundle(LOGISTIC).manifest.sha256
+    assert len(computed) == 2  # once for the shelf, once by this test
 
 
 def test_a_bundle_added_replaced_and_removed(models, shelf):

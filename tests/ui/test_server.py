@@ -1,14 +1,25 @@
 import asyncio
+import subprocess
+import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import fake_models
 import pytest
+import streamlit
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from streamlit.web.server.starlette.starlette_static_routes import create_streamlit_static_handler
 
 from medcore.errors import WorkerDiedError
 from medcore.ui import runtime, server
+from medcore.ui.shell_files import ShellFiles
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -30,7 +41,12 @@ def ask(app, path="/", host=b"127.0.0.1:8501"):
     sent = []
 
     async def run():
+        asked = []
+
         async def receive():
+            if asked:
+                await asyncio.sleep(60)  # the browser stays
+            asked.append(1)
             return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message):
@@ -124,20 +140,84 @@ def test_a_start_that_could_not_be_tried_is_tried_again(house):
     assert runtime.model_state() == "starting"
 
 
-def test_lifespan_starts_the_models_after_the_port_is_open_and_closes_them(house, monkeypatch):
-    events = []
-    house.gateway.start = lambda: events.append("start")
+def live_until_started(house, monkeypatch, first):
+    """Run a server whose first page is ``first``; return what happened, in order."""
+    events, begun = [], threading.Event()
+    house.gateway.start = lambda: (events.append("models"), begun.set())
     house.gateway.close = lambda: events.append("close")
-    monkeypatch.setattr(server, "MODEL_START_DELAY_S", 0.01)
+    monkeypatch.setattr(server, "DRAWING_S", 0.0)
+    monkeypatch.setattr(runtime, "_page_drawn", threading.Event())
 
     async def live():
         async with server.lifespan(None):
-            assert events == []
             await asyncio.sleep(0.2)
-            assert events == ["start"]
+            events.append("a visitor")
+            first()
+            await asyncio.to_thread(begun.wait, 10)
 
     run_apart(live())
-    assert events == ["start", "close"]
+    return events
+
+
+def test_the_models_start_after_the_first_page_and_end_with_the_server(house, monkeypatch):
+    assert live_until_started(house, monkeypatch, runtime.note_page) == ["a visitor", "models", "close"]
+
+
+def test_the_models_do_not_wait_for_ever_for_a_page(house, monkeypatch):
+    monkeypatch.setattr(server, "FIRST_PAGE_WAIT_S", 0.4)
+    assert live_until_started(house, monkeypatch, lambda: None) == ["a visitor", "models", "close"]
+
+
+def test_the_first_page_is_prepared_once_and_asked_for_by_whoever_comes_first(house, monkeypatch):
+    opened = []
+    monkeypatch.setattr(runtime, "_prepared", False)
+    monkeypatch.setattr(runtime, "start_journal", lambda: (time.sleep(0.1), opened.append(1)))
+    with ThreadPoolExecutor(4) as pool:
+        for asked in [pool.submit(server.prepare) for _ in range(4)]:
+            asked.result()
+    assert opened == [1]
+
+
+def test_what_serves_listens_before_it_imports_what_only_pages_need():
+    heavy = ("numpy", "pydantic", "sqlalchemy", "sqlcipher3", "scipy", "tensorflow")
+    code = (
+        "import sys, streamlit_app, medcore.services.serving, medcore.services.trust.entrance;"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_files_of_the_shell_come_from_memory_with_the_headers_and_nothing_else_does(house, tmp_path):
+    (tmp_path / "static" / "js").mkdir(parents=True)
+    (tmp_path / "static" / "js" / "a.js").write_text("let a")
+    (tmp_path / "secret.js").write_text("no")
+
+    async def answer(request):
+        return PlainTextResponse("from Streamlit")
+
+    app = Starlette(
+        routes=[Route("/{path:path}", answer)],
+        middleware=[Middleware(server.add_headers), Middleware(ShellFiles, folder=tmp_path)],
+    )
+    status, headers, body = ask(app, "/static/js/a.js")
+    assert (status, body, headers["content-type"]) == (200, b"let a", "text/javascript; charset=utf-8")
+    assert headers["cache-control"] == "public, immutable, max-age=31536000"
+    assert headers["x-content-type-options"] == "nosniff"
+    (tmp_path / "static" / "js" / "a.js").unlink()
+    assert ask(app, "/static/js/a.js")[2] == b"let a"
+    for path in ("/static/js/b.js", "/static/js/../../secret.js", "/secret.js", "/static/js/", "/"):
+        assert ask(app, path)[2] == b"from Streamlit"
+
+
+def test_streamlits_own_answer_about_a_file_is_the_same(house):
+    """Type, cache and bytes: whoever asks for a part of a file is answered by Streamlit, and must get the same one."""
+    folder = Path(streamlit.__file__).parent / "static"
+    name = "/" + min(path.relative_to(folder).as_posix() for path in folder.rglob("*.js"))
+    app = create_streamlit_static_handler(directory=str(folder), base_url="")
+    theirs, ours = ask(app, name), ask(ShellFiles(app), name)
+    assert ours[2] == theirs[2]
+    assert ours[1] == {key: theirs[1][key] for key in ours[1]}
 
 
 def test_a_server_below_a_path_ends_with_a_sentence(house, monkeypatch, capsys):

@@ -16,7 +16,7 @@ from fake_models import make_house
 
 from medcore.errors import WorkerDiedError
 from medcore.journal import Journal, Who
-from medcore.services.trust import readiness, retention
+from medcore.services.trust import demo_patients, readiness, retention
 from medcore.ui import runtime, upkeep
 
 BY = Who(actor="dr.test")
@@ -110,7 +110,7 @@ def test_the_demos_patients_wait_for_the_models(house, monkeypatch):
         asked.append((served is demo, served.gateway.is_ready, go_on()))
 
     monkeypatch.setattr(upkeep, "_READY_S", 0.01)
-    monkeypatch.setattr(upkeep, "fill_demo", fill)
+    monkeypatch.setattr(demo_patients, "fill_demo", fill)
     demo.gateway.is_ready = False
 
     async def live():
@@ -139,7 +139,7 @@ def test_a_server_that_stops_breaks_the_making_off(house, monkeypatch):
                 return
             time.sleep(0.01)
 
-    monkeypatch.setattr(upkeep, "fill_demo", fill)
+    monkeypatch.setattr(demo_patients, "fill_demo", fill)
 
     async def live():
         task = asyncio.create_task(upkeep.make_demo_patients())
@@ -157,7 +157,7 @@ def test_what_keeps_a_demo_from_its_patients_is_logged_by_its_kind(house, monkey
     def fill(served, *, go_on):
         raise WorkerDiedError("Zenobia")
 
-    monkeypatch.setattr(upkeep, "fill_demo", fill)
+    monkeypatch.setattr(demo_patients, "fill_demo", fill)
     with caplog.at_level("ERROR"):
         run_apart(upkeep.make_demo_patients())
     assert caplog.messages == [f"the demo's patients were not made: {WorkerDiedError('').code}"]

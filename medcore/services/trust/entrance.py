@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medcore.access import Access, Actor, Page, allowed_pages, open_access
 from medcore.access.accounts import OneTimePassword
@@ -14,7 +14,9 @@ from medcore.access.oidc import OidcRules, map_claims, read_rules
 from medcore.config import Settings, read_settings
 from medcore.errors import SessionExpiredError, SessionRevokedError
 from medcore.journal import open_journal
-from medcore.services.house import House
+
+if TYPE_CHECKING:
+    from medcore.services.house import House  # with all its parts: `medcore serve` asks here before it serves
 
 __all__ = [
     "DEMO_NOTICE",
