@@ -81,3 +81,16 @@ UNSEEN = (
     "System",
     "ｕｎｋｎｏｗｎ",
 )
+MARKUP = (
+    "<script>hit()</script>",
+    '<img src=x onerror="hit()">',
+    "</p></section><iframe src=javascript:hit()>",
+    "[go](javascript:hit())",
+    "![see](http://x.example/a.png)",
+    "**bold** _it_ ~~no~~ `code`",
+    ":red[red] :material/home: :blue-background[b]",
+    "$\\frac{1}{2}$ # Title",
+    "&lt;b&gt; &amp; &#60;",
+    "]]> --> <!-- <?x ?>",
+)
+"""Markup of pages and of the language that labels are written in; may be names, too."""
