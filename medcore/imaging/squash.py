@@ -3,7 +3,8 @@
 The films that the models learnt from were squashed by their publisher with an antialiased triangle filter
 (Pillow's ``BILINEAR``). The same filter is written here as two banded matrices, one per direction, so that the process
 that serves pages needs no imaging library and the arithmetic stays in float32 from window to model. Only the bands
-are multiplied: on a film of 1300 x 1600 pixels a tenth of the work of the whole matrices.
+are multiplied: on a film of 1300 x 1600 pixels a tenth of the work of the whole matrices. They are multiplied in
+strips so small that they stay in this thread: on a busy machine threads that wait for each other cost a hundredfold.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ __all__ = ["film_tensor", "squash"]
 
 _CACHED_SIDES = 32
 _BAND_ROWS = 8
+_ONE_THREAD = 1 << 18  # products of a band's weights and columns up to here; OpenBLAS wakes its threads beyond it
 
 
 def film_tensor(film: Radiograph, size: int = 224) -> np.ndarray:
@@ -63,7 +65,10 @@ def _shrink_rows(pixels: np.ndarray, size: int) -> np.ndarray:
         return pixels
     out = np.empty((size, pixels.shape[1]), dtype=np.float32)
     for made, used, weights in _make_bands(len(pixels), size):
-        np.matmul(weights, pixels[used], out=out[made])
+        step = max(1, _ONE_THREAD // weights.size)
+        for start in range(0, pixels.shape[1], step):
+            columns = slice(start, start + step)
+            np.matmul(weights, pixels[used, columns], out=out[made, columns])
     return out
 
 

@@ -51,6 +51,7 @@ KEEP_KEY = "film_keep"
 OVERRIDE_KEY = "mc_overriding"
 _DROPS_KEY = "mc_drops"
 _MESSAGE_KEY = "mc_film_message"
+_MAP_S = 1.0
 
 
 def open_worklist(house: House, condition: FilmCondition, facts: ModelFacts | None) -> Worklist:
@@ -219,6 +220,13 @@ def _judge(worklist: Worklist, case: FilmCase, word: str) -> None:
 
 
 def _see(worklist: Worklist, case: FilmCase) -> None:
-    """Compute the map now; SHAP values take seconds, so they are computed in the background."""
-    if case.seen and not worklist.is_mapping(case.id):
+    """Have the map that H asks for; SHAP values take seconds, so they are computed in the background.
+
+    A map that is being made ahead is waited for: it is there sooner than the next look at the list would be.
+    """
+    if not case.seen:
+        return
+    if worklist.is_mapping(case.id):
+        worklist.wait(lambda: not worklist.is_mapping(case.id), _MAP_S)
+    elif not worklist.has_map(case.id):
         attempt(worklist.see if worklist.map_method == HEAT_MAP else worklist.prepare_map, case.id)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from functools import partial
 from html import escape
+from itertools import count
 
 import numpy as np
 import streamlit as st
@@ -15,7 +17,7 @@ from medcore.services.films.worklist import MAX_FILMS, Counts, Worklist
 from medcore.services.house import House
 from medcore.ui import film_panel, film_state, findings, guard
 from medcore.ui import worklist as film_list
-from medcore.ui.viewer import ViewerFilm
+from medcore.ui.viewer import ViewerFilm, prepare
 from medcore.ui.viewer import show as show_viewer
 
 __all__ = ["count_words", "show", "viewer_film"]
@@ -23,6 +25,7 @@ __all__ = ["count_words", "show", "viewer_film"]
 _FIRST_FILM_S = 1.5
 _SCORE_S = 0.4
 _POLL_S = 0.2
+_SLOW_POLL_S = 1.0
 _BAR_HEIGHTS = 152
 _LEAST_HEIGHT = 420
 _USUAL_HEIGHT = 800
@@ -62,7 +65,8 @@ def _show_page(house: House, worklist: Worklist) -> None:
     st.html(f'<p class="mc-foot">{escape(worklist.desk.condition.foot_line)}</p>')
     mapping = current is not None and worklist.is_mapping(current.id)
     if worklist.counts.busy or mapping or worklist.version != drawn:
-        _watch(house, worklist, drawn)
+        seconds = _POLL_S if _is_awaited(worklist, current, finding) else _SLOW_POLL_S
+        st.fragment(_watch, run_every=seconds)(house, worklist, drawn, count())
 
 
 def count_words(counts: Counts) -> str:
@@ -170,6 +174,22 @@ def _show_start(worklist: Worklist) -> None:
         _draw_drop(worklist)
         st.html('<p class="mc-quiet">No film at hand?</p>')
         st.button("Try a sample film (made up)", key="sample", on_click=_add_sample, args=(worklist,))
+    _load_ahead()
+
+
+def _load_ahead() -> None:
+    """Draw out of sight one of each thing that the first film and its answer need.
+
+    Streamlit's page fetches the code of a kind of field when it first draws one, and holds back all that came with
+    it: without this the first film waits a quarter of a second for the fields beside it.
+    """
+    with st.container(key="ahead"):
+        st.selectbox("-", ["-"], key="ahead_choice")
+        st.text_input("-", key="ahead_text")
+        st.segmented_control("-", ["-"], key="ahead_segments")
+        st.checkbox("-", key="ahead_tick")
+        st.expander("-")
+        prepare("film")
 
 
 def _add_sample(worklist: Worklist) -> None:
@@ -188,9 +208,19 @@ def _find_focus(case: FilmCase | None) -> str:
     return f"why_{case.id}" if overriding and case is not None else ""
 
 
-@st.fragment(run_every=_POLL_S)
-def _watch(house: House, worklist: Worklist, drawn: int) -> None:
-    """Look again every moment while films are being opened or scored, and draw anew when something has changed."""
+def _is_awaited(worklist: Worklist, case: FilmCase | None, finding: Finding | None) -> bool:
+    """Whether the reader can do nothing but wait: for the film on the screen, or for its score after the reading."""
+    if case is None or case.stage is not Stage.OPEN:
+        return case is not None
+    return finding is None and case.unscored and worklist.is_open(case.id)
+
+
+def _watch(house: House, worklist: Worklist, drawn: int, looks: Iterator[int]) -> None:
+    """Look again while films are being opened or scored, and draw anew when something has changed.
+
+    The first look is part of the drawing itself: to draw anew then would take from the browser what it has just been
+    sent, pixels and all.
+    """
     guard.recheck(house, "xray", timer=True)
-    if worklist.version != drawn:
+    if next(looks) and worklist.version != drawn:
         st.rerun()

@@ -2,7 +2,9 @@
 
 import re
 import threading
+from dataclasses import replace
 from html import unescape
+from itertools import count
 
 import fake_films
 import fake_models
@@ -17,7 +19,7 @@ from medcore.services.films.worklist import Sort
 from medcore.services.trust import site
 from medcore.services.trust.patients import make_patient
 from medcore.services.trust.timeline import read_timeline
-from medcore.ui import film_state, runtime, saving
+from medcore.ui import film_state, films, runtime, saving
 from medcore.ui import worklist as film_list
 from medcore.ui.banner import PATIENT_KEY
 from medcore.ui.viewer import ViewerEvents
@@ -558,3 +560,57 @@ def test_triage_is_offered_where_the_site_allows_it_and_has_a_banner(xray, read)
     test = xray(fake_films.make_file(1), environ={"MEDCORE_TRIAGE_ORDER": "on"})
     test.selectbox(key=film_state.SORT_KEY).set_value("triage order").run()
     assert "Its figures stay closed" in read(test)
+
+
+def test_h_waits_for_a_map_that_is_under_way_and_computes_none_twice(xray):
+    gateway = Gateway()
+    test = xray(fake_films.make_file(1), gateway=gateway)
+    held, go = threading.Event(), threading.Event()
+    explain = gateway.explain_film
+
+    def explain_slowly(*args):
+        held.set()
+        assert go.wait(WAIT_S)
+        return explain(*args)
+
+    gateway.explain_film = explain_slowly
+    press(test, "2 pneumonia")
+    worklist = list_of(test)
+    (case,) = worklist.cases
+    assert held.wait(WAIT_S)
+    threading.Timer(0.2, go.set).start()
+    wants = ViewerEvents(film_id=film_state.viewer_id(case), wants_heat=True, seq=1)
+    film_state.apply_event(worklist, wants)
+    assert worklist.has_map(case.id)
+    film_state.apply_event(worklist, wants)
+    assert gateway.explained == 1
+
+
+def test_a_page_that_is_just_drawn_is_not_drawn_anew_by_its_own_first_look(xray, monkeypatch):
+    """What has changed by then waits for the next look: the browser is still taking in the film."""
+    looks = []
+    monkeypatch.setattr(films.st, "rerun", lambda: looks.append("again"))
+    test = xray(fake_films.make_file(1), gateway=Gateway(ready=False), wait=False)
+    worklist = list_of(test)
+    house = runtime.open_house()
+    counted = count()
+    films._watch(house, worklist, worklist.version - 1, counted)
+    assert not looks
+    films._watch(house, worklist, worklist.version, counted)
+    assert not looks
+    films._watch(house, worklist, worklist.version - 1, counted)
+    assert looks == ["again"]
+
+
+def test_the_page_looks_often_only_while_the_reader_can_do_nothing_but_wait(xray):
+    gateway = Gateway(ready=False)
+    test = xray(fake_films.make_file(1), gateway=gateway, wait=False)
+    worklist = list_of(test)
+    assert worklist.wait(lambda: worklist.cases[0].stage is Stage.OPEN, WAIT_S)
+    case = worklist.cases[0]
+    assert films._is_awaited(worklist, replace(case, stage=Stage.WAITING), None)
+    assert not films._is_awaited(worklist, None, None)
+    assert not films._is_awaited(worklist, case, None)
+    press(test, "1 normal")
+    assert films._is_awaited(worklist, replace(worklist.cases[0], _answer=None), None)
+    assert not films._is_awaited(worklist, worklist.cases[0], worklist.find(case.id))

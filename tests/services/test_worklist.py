@@ -153,6 +153,44 @@ class TestMeanwhile:
         assert worklist.reveal(case.id).saliency is not None
         assert worklist.case(case.id).verdict.agrees
 
+    def test_the_heat_map_of_the_film_that_is_read_goes_before_the_films_that_wait(self, make_list):
+        gateway, reader = fake_films.FakeFilmGateway(), fake_films.FakeReader()
+        worklist = make_list(gateway, reader)
+        worklist.add(files(1))
+        (case,) = finish(worklist)
+        worklist.read(case.id, OwnReading.NORMAL)
+        reader.gate.clear()
+        worklist.add(files(3))
+        assert not worklist.has_map(case.id)
+        waiting = []
+        explain = gateway.explain_film
+        gateway.explain_film = lambda *args: (waiting.append(worklist.counts.busy), explain(*args))[1]
+        reader.delay_s = 0.05
+        worklist.prepare_map(case.id)
+        reader.gate.set()
+        assert worklist.wait(lambda: not worklist.is_mapping(case.id), WAIT_S)
+        assert worklist.has_map(case.id)
+        finish(worklist)
+        assert waiting
+        assert waiting[0] >= 2
+
+    def test_shap_values_come_after_the_films_that_wait(self, make_list):
+        gateway, reader = fake_films.FakeFilmGateway(), fake_films.FakeReader()
+        worklist = make_list(gateway, reader)
+        worklist.add(files(1))
+        (case,) = finish(worklist)
+        worklist.read(case.id, OwnReading.NORMAL)
+        worklist.choose_map(SHAP_MAP)
+        waiting = []
+        explain = gateway.explain_film
+        gateway.explain_film = lambda *args: (waiting.append(worklist.counts.busy), explain(*args))[1]
+        reader.gate.clear()
+        worklist.add(files(3))
+        worklist.prepare_map(case.id)
+        reader.gate.set()
+        assert worklist.wait(lambda: not worklist.is_mapping(case.id), WAIT_S)
+        assert waiting == [0]
+
     def test_the_chosen_map_is_computed_and_the_other_is_kept(self, make_list):
         gateway = fake_films.FakeFilmGateway()
         worklist = make_list(gateway)

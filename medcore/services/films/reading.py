@@ -43,6 +43,7 @@ __all__ = [
     "Stage",
     "Verdict",
     "can_be_seen",
+    "has_map",
     "is_open",
     "judge",
     "make_sample",
@@ -431,11 +432,16 @@ def see(desk: Desk, case: FilmCase, method: str = HEAT_MAP) -> FilmCase:
     return replace(case, _maps={**case._maps, method: saliency})
 
 
+def has_map(case: FilmCase, method: str = HEAT_MAP) -> bool:
+    """Whether a map has been computed, or was tried in vain."""
+    return method in case._maps
+
+
 def can_be_seen(desk: Desk, case: FilmCase, method: str = HEAT_MAP) -> bool:
     """Whether a map may be computed and is not there: an open film with a number, not tried yet."""
     answer = case._answer
     scored = answer is not None and answer.p_calibrated is not None
-    return scored and method not in case._maps and is_open(desk, case)
+    return scored and not has_map(case, method) and is_open(desk, case)
 
 
 def turn(desk: Desk, case: FilmCase) -> FilmCase:

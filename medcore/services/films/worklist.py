@@ -358,7 +358,10 @@ class Worklist:
         self._note_change()
 
     def prepare_map(self, case_id: str) -> None:
-        """Compute the map of a read film once nothing else is to do, so that it is there when it is asked for."""
+        """Compute the map of a read film in the background, so that it is there when it is asked for.
+
+        The heat map goes before the films that wait, whose reader looks at this one; SHAP values come last.
+        """
         case, wanted = self.case(case_id), (case_id, self.map_method)
         with self._changed:
             if wanted not in self._maps and reading.can_be_seen(self.desk, case, self.map_method):
@@ -368,6 +371,10 @@ class Worklist:
     def is_mapping(self, case_id: str) -> bool:
         """Whether the map of a film is being computed."""
         return (case_id, self.map_method) in self._maps
+
+    def has_map(self, case_id: str) -> bool:
+        """Whether the map of a film has been computed, or was tried in vain."""
+        return reading.has_map(self.case(case_id), self.map_method)
 
     def turn(self, case_id: str) -> FilmCase:
         """Turn a film a quarter clockwise and score it again."""
@@ -466,7 +473,9 @@ class Worklist:
             while self._is_needed():
                 self._decode_ahead()
                 batch, pending = self._next_batch(), list(self._decodes.items())[:1]
-                if batch and self._should_score(batch, [future for _, future in pending]):
+                if self._wants_heat():
+                    self._draw_map()
+                elif batch and self._should_score(batch, [future for _, future in pending]):
                     self._score(batch)
                 elif pending:
                     self._finish_decode(pending[0][0])
@@ -560,9 +569,13 @@ class Worklist:
         for before, after in zip(batch, scored, strict=True):
             self._take_over(before, after)
 
+    def _wants_heat(self) -> bool:
+        with self._changed:
+            return any(method == reading.HEAT_MAP for _, method in self._maps)
+
     def _draw_map(self) -> None:
         with self._changed:
-            wanted = self._maps[0] if self._maps else None
+            wanted = min(self._maps, key=lambda film: film[1] != reading.HEAT_MAP, default=None)
         if wanted is None:
             return
         with contextlib.suppress(MedcoreError):  # not journalled, or gone: asking for it says so

@@ -18,7 +18,7 @@ from medcore.ui.viewer.events import PixelRequest, ViewerEvents, merge_events, p
 from medcore.ui.viewer.film import ViewerFilm
 from medcore.ui.viewer.payload import describe_film, pack_film, pack_tensor
 
-__all__ = ["read_script", "show"]
+__all__ = ["prepare", "read_script", "show"]
 
 _FOLDER = Path(__file__).parent
 _SCRIPTS = ("store", "lut", "raster", "geometry", "heat", "keys", "pane", "viewer")
@@ -26,7 +26,7 @@ _CARRIER_JS = """
 const KEY = Symbol.for("medcore.viewer.packets");
 export default function ({ data }) {
   const packets = (globalThis[KEY] ??= { waiting: [], take: null });
-  packets.waiting.push(data);
+  if (data) packets.waiting.push(data);
   packets.take?.();
 }
 """
@@ -50,6 +50,12 @@ class _Link:
 def read_script() -> str:
     """Return the viewer's script: its files in order, without the line that exports it."""
     return "\n".join((_FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
+
+
+def prepare(key: str) -> None:
+    """Have the browser load what carries pixels before there is a film; draws nothing to see."""
+    _, carrier = _declare(st.components.v2.component)
+    carrier(key=f"{key}-ahead", data=b"", height="content", width="content")
 
 
 def show(
