@@ -23,6 +23,7 @@ __all__ = ["measure_backgrounds", "measure_models"]
 _REPEATS = 40
 _SLOW_REPEATS = 5
 _MANY = 250
+_MANY_ALONE = 20
 _SHARES = (50, 95)
 _KERAS_MS = 15.0
 _REFINED = 0.005
@@ -185,9 +186,16 @@ def _measure_many(model: Any, name: str, n: int, *, at_most: float | None = None
     from medcore.explain.rows import explain_rows
 
     rows = model.risk_model.cohort[:n]
+    alone = [time_calls(partial(model.explainer.explain, row), repeats=1, warm_up=0)[0] for row in rows[:_MANY_ALONE]]
     seconds = time_calls(partial(explain_rows, model.explainer, rows), repeats=1, warm_up=0)[0]
-    name = f"explain 1,000 patients, from {n}, {name}"
-    return Figure(name=name, unit="s", value=1000 * seconds / len(rows), at_most=at_most)
+    return Figure(
+        name=f"explain 1,000 patients, from {n}, {name}",
+        unit="s",
+        value=1000 * seconds / len(rows),
+        baseline=1000 * statistics.mean(alone),
+        baseline_name="one after the other",
+        at_most=at_most,
+    )
 
 
 def _shares(
