@@ -45,13 +45,16 @@ _REASONS: TypeAdapter[list[tuple[Reason, ...]]] = TypeAdapter(list[tuple[Reason,
 def make_handler(
     models_dir: str, threads: int = 0, further: Sequence[str] = ()
 ) -> Callable[[str, dict[str, Any], list[bytes]], Any]:
-    """Build the child's request handler: import, load and warm the models, then answer.
+    """Build the child's request handler: import TensorFlow, then answer while the models are loaded and warmed.
 
-    Called inside the child by :mod:`medcore.workers`; ``ready`` is announced when it returns.
+    Called inside the child by :mod:`medcore.workers`; ``ready`` is announced when it returns. A model that is asked
+    for before its turn is loaded at once.
     """
+    import tensorflow  # noqa: F401 - whoever asks first does not wait for it any more
+
     limit_threads(threads)
     gateway = LocalGateway(Path(models_dir), further=[Path(folder) for folder in further])
-    gateway.warm_up()
+    threading.Thread(target=gateway.warm_up, name="medcore warm-up", daemon=True).start()
 
     def handle(op: str, payload: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         begun = time.monotonic()

@@ -1,5 +1,6 @@
 """The model process: the same answers as in this process, typed errors across the pipe, no bundle spoils another."""
 
+import threading
 import time
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from medcore.errors import ArtifactError, InputError, IntegrityError, OutOfRangeError, UnknownNameError
 from medcore.registry import catalog
 from medcore.results import Status
-from medcore.services.model_child import ChildGateway, LocalGateway
+from medcore.services.model_child import ChildGateway, LocalGateway, make_handler
 
 VALUES = {"already_diagnosed": 0.0, "age_years": 61.0, "sex": 1.0, "height_cm": 175.0, "bmi_kg_m2": 29.0}
 MLP, LOGISTIC, SVM = "diabetes-mlp", "diabetes-logistic", "diabetes-svm"
@@ -66,6 +67,16 @@ def test_many_rows_at_once(child, local, model_id):
         child.score_rows(model_id, X[:2], sha256="0" * 64)
     with pytest.raises(InputError, match="shape"):
         child.score_rows(model_id, X[:2, 1:])
+
+
+def test_a_model_that_is_asked_for_does_not_wait_until_all_are_warm(models, monkeypatch):
+    done = threading.Event()
+    monkeypatch.setattr(LocalGateway, "warm_up", lambda gateway: done.wait(60))
+    handle = make_handler(str(models))
+    answer, _ = handle("predict", {"model_id": LOGISTIC, "values": VALUES}, [])
+    assert not done.is_set()
+    assert answer["result"]["p_calibrated"] is not None
+    done.set()
 
 
 def test_a_withheld_answer_crosses_the_pipe_without_a_number(child):

@@ -109,6 +109,8 @@ class Launcher:
         self._script.write_text(script, encoding="utf-8")
         names = {setting.name: setting.env for setting in SETTINGS}
         self._environ = {**os.environ, names["data_dir"]: str(folder / "data"), names["demo"]: "on"}
+        # pip left Streamlit's compiled code on disk; without ours there only we would compile at every start
+        self._environ.pop("PYTHONDONTWRITEBYTECODE", None)
         self.pid = 0
         self._folder = folder
 
