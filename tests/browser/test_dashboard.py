@@ -49,6 +49,17 @@ def test_a_doctor_fills_the_form_and_reads_the_risk(open_page, fake_server):
     assert "118" not in page.url
 
 
+def test_the_banner_shows_no_grey_box_while_its_link_is_loaded(browser, fake_server):
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.route("**/static/js/PageLink.*.js", lambda _: None)  # it never arrives
+        page.goto(f"{fake_server}/?condition=diabetes")
+        page.wait_for_selector(".st-key-banner .mc-banner")
+        waiting = page.locator(".st-key-banner [data-testid=stSkeleton]")
+        assert waiting.count() == 1
+        assert not waiting.is_visible()
+
+
 def test_the_result_is_complete_above_the_fold(open_page, fake_server):
     page = score(open_diabetes(open_page, fake_server))
     for selector in (".mc-number", ".mc-bars", ".st-key-more", ".mc-facts"):
