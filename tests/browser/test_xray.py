@@ -241,6 +241,43 @@ def test_a_long_list_scrolls_and_the_film_on_the_screen_stays_in_sight(page):
     assert row["y"] + row["height"] <= films["y"] + films["height"] + 1
 
 
+def test_a_key_whose_message_is_lost_on_its_way_is_sent_again(browser, xray_server, dicom, good):
+    """Streamlit's page keeps one message for the server; a timer's may take the place of a key's."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.set_default_timeout(WAIT_MS)
+    losing, lost = [], []
+
+    def carry(socket):
+        server = socket.connect_to_server()
+
+        def pass_on(message):
+            if losing and b"events" in message:
+                losing.pop()
+                lost.append(message)
+            else:
+                server.send(message)
+
+        socket.on_message(pass_on)
+
+    page.route_web_socket(re.compile("_stcore/stream"), carry)
+    page.goto(f"{xray_server}/xray")
+    page.wait_for_selector(".mc-start")
+    drop(page, good, dicom)
+    wait_for_rows(page, 2)
+    for key, film in (("n", "Film 2"), ("p", "Film 1")):
+        losing.append(key)
+        page.keyboard.press(key)
+        settle_on(page, film)
+    page.keyboard.press("n")
+    settle_on(page, "Film 2")
+    page.keyboard.press("1")
+    page.wait_for_selector(".mc-finding")
+    assert len(lost) == 2
+    assert [row.count("✓ normal") for row in rows(page)] == [0, 1]
+    context.close()
+
+
 def test_no_text_is_smaller_than_13_pixels(page, dicom):
     drop(page, dicom)
     page.keyboard.press("2")

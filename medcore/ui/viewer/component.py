@@ -92,6 +92,7 @@ def show(
         "height": height,
         "below": below,
         "stepped": link.last_step,
+        "heard": link.last_seq,
         "coming": [f"{kind}:{film_id}" for kind, film_id, _pack in due],
     }
     viewer, carrier = _declare(st.components.v2.component)

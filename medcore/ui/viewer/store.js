@@ -44,6 +44,7 @@ class FilmStore {
     this.fault = "";
     this.listeners = new Set();
     this.sequence = 0;
+    this.recent = [];
   }
 
   // Take one packet; a damaged one leaves a sentence instead of a film.

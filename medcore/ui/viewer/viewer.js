@@ -8,6 +8,7 @@ const STEP_MS = 10000;
 const MOST_ASKED = 2;
 const REPEAT_MS = 10000;
 const MOST_REPEATED = 12;
+const AGAIN_MS = 500;
 
 class Viewer {
   constructor(root) {
@@ -29,7 +30,6 @@ class Viewer {
     this.active = this.film;
     this.beside = null;
     this.asked = new Map();
-    this.recent = [];
     this.stepping = null;
     this.fillHelp();
     this.listen();
@@ -42,6 +42,7 @@ class Viewer {
     if (this.data?.film?.film_id !== data.film?.film_id) this.startFilm();
     if (this.stepping && data.stepped >= this.stepping.seq) this.stepping = null;
     this.data = data;
+    this.repeatUnheard();
     this.fitWindow();
     this.refresh();
   }
@@ -212,9 +213,22 @@ class Viewer {
   post(name, value, filmId) {
     const seq = Math.max(this.store.sequence + 1, Date.now()); // rises across reloads too
     this.store.sequence = seq;
-    const recent = this.recent.filter((event) => event.seq > seq - REPEAT_MS).slice(1 - MOST_REPEATED);
-    this.recent = [...recent, { name, value, film_id: filmId, seq }];
-    this.send("events", this.recent);
+    const recent = this.store.recent.filter((event) => event.seq > seq - REPEAT_MS).slice(1 - MOST_REPEATED);
+    this.store.recent = [...recent, { name, value, film_id: filmId, seq }];
+    this.send("events", this.store.recent);
+    this.repeatUnheard();
+  }
+
+  // Another message of the page may take the place of this one on its way: sent again until the server has heard of it.
+  repeatUnheard() {
+    clearTimeout(this.repeating);
+    const last = this.store.recent.at(-1);
+    if (!last || last.seq <= this.data.heard || Date.now() > last.seq + REPEAT_MS) return;
+    this.repeating = setTimeout(() => {
+      const running = document.querySelector("[data-testid=stApp]")?.dataset.testScriptState === "running";
+      if (!running) this.send("events", this.store.recent);
+      this.repeatUnheard();
+    }, AGAIN_MS);
   }
 
   act(name) {
@@ -292,6 +306,7 @@ class Viewer {
 
   close() {
     clearTimeout(this.timer);
+    clearTimeout(this.repeating);
     this.observer.disconnect();
     this.store.listeners.delete(this.arrived);
     removeEventListener("keydown", this.keyDown, true);
