@@ -65,8 +65,8 @@ def _show_page(house: House, worklist: Worklist) -> None:
     st.html(f'<p class="mc-foot">{escape(worklist.desk.condition.foot_line)}</p>')
     mapping = current is not None and worklist.is_mapping(current.id)
     if worklist.counts.busy or mapping or worklist.version != drawn:
-        seconds = _POLL_S if _is_awaited(worklist, current, finding) else _SLOW_POLL_S
-        st.fragment(_watch, run_every=seconds)(house, worklist, drawn, count())
+        watch = _watch_closely if _is_awaited(worklist, current, finding) else _watch
+        watch(house, worklist, drawn, count())
 
 
 def count_words(counts: Counts) -> str:
@@ -215,12 +215,25 @@ def _is_awaited(worklist: Worklist, case: FilmCase | None, finding: Finding | No
     return finding is None and case.unscored and worklist.is_open(case.id)
 
 
+@st.fragment(run_every=_SLOW_POLL_S)
 def _watch(house: House, worklist: Worklist, drawn: int, looks: Iterator[int]) -> None:
-    """Look again while films are being opened or scored, and draw anew when something has changed.
+    """Look again while films are being opened or scored, and draw anew when something has changed."""
+    guard.recheck(house, "xray", timer=True)
+    _draw_what_changed(worklist, drawn, looks)
+
+
+@st.fragment(run_every=_POLL_S)
+def _watch_closely(house: House, worklist: Worklist, drawn: int, looks: Iterator[int]) -> None:
+    """Look again more often: the reader can only wait."""
+    guard.recheck(house, "xray", timer=True)
+    _draw_what_changed(worklist, drawn, looks)
+
+
+def _draw_what_changed(worklist: Worklist, drawn: int, looks: Iterator[int]) -> None:
+    """Draw the page anew when something has changed, but not at the first look.
 
     The first look is part of the drawing itself: to draw anew then would take from the browser what it has just been
     sent, pixels and all.
     """
-    guard.recheck(house, "xray", timer=True)
     if next(looks) and worklist.version != drawn:
         st.rerun()

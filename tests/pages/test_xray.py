@@ -592,13 +592,12 @@ def test_a_page_that_is_just_drawn_is_not_drawn_anew_by_its_own_first_look(xray,
     monkeypatch.setattr(films.st, "rerun", lambda: looks.append("again"))
     test = xray(fake_films.make_file(1), gateway=Gateway(ready=False), wait=False)
     worklist = list_of(test)
-    house = runtime.open_house()
     counted = count()
-    films._watch(house, worklist, worklist.version - 1, counted)
+    films._draw_what_changed(worklist, worklist.version - 1, counted)
     assert not looks
-    films._watch(house, worklist, worklist.version, counted)
+    films._draw_what_changed(worklist, worklist.version, counted)
     assert not looks
-    films._watch(house, worklist, worklist.version - 1, counted)
+    films._draw_what_changed(worklist, worklist.version - 1, counted)
     assert looks == ["again"]
 
 
