@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from html import escape
+from typing import Any
 
 import streamlit as st
 
 from medcore.services.compare import film_upload
 from medcore.services.compare.film_upload import UploadedFile
+from medcore.services.compare.labelled import LabelledUpload
 from medcore.services.house import FilmCondition
-from medcore.ui.compare_scene import Scene, score_with_progress
+from medcore.ui.compare_scene import Scene, offer_scoring
 
 __all__ = ["show_films"]
 
@@ -36,12 +38,12 @@ def show_films(scene: Scene, show_result: Callable[[], None]) -> None:
         key="labelled_films",
     )
     if chosen:
-        start, stop = st.columns([1, 5])
-        asked = start.button("Score and compare", key="score_labelled_films", type="primary")
-        if asked:
-            stop.button("Stop", key="stop_labelled_films")
-            files = [UploadedFile(name=item.name, content=item.getvalue()) for item in chosen]
-            score_with_progress(scene, partial(film_upload.score_films, scene.house, files))
+        offer_scoring(scene, "labelled_films", partial(_score, scene, chosen))
     if isinstance(scene.question, FilmCondition):
         words = ", ".join(film_upload.list_labels(scene.question))
         st.html(f'<p class="mc-quiet">Names of folders, and labels in the CSV: {escape(words)}.</p>')
+
+
+def _score(scene: Scene, chosen: Sequence[Any], *question: Any, **options: Any) -> LabelledUpload | None:
+    files = [UploadedFile(name=item.name, content=item.getvalue()) for item in chosen]
+    return film_upload.score_films(scene.house, files, *question, **options)

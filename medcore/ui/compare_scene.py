@@ -18,7 +18,7 @@ from medcore.services.house import Condition, FilmCondition, House
 from medcore.services.prevalence import restate_risk
 from medcore.ui.wording import as_sentence
 
-__all__ = ["LABELLED_KEY", "Scene", "choose_model", "list_in_words", "score_with_progress", "show_sentence"]
+__all__ = ["LABELLED_KEY", "Scene", "choose_model", "list_in_words", "offer_scoring", "show_sentence"]
 
 LABELLED_KEY = "mc_labelled"
 """Session key of the uploaded, labelled rows whose comparison takes the place of the study's."""
@@ -104,11 +104,22 @@ def list_in_words(words: Sequence[str]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
-def score_with_progress(scene: Scene, score: Callable[..., LabelledUpload | None]) -> None:
-    """Score the analyst's own cases with progress; any other click ends the run, and then nothing is kept.
+def offer_scoring(scene: Scene, name: str, score: Callable[..., LabelledUpload | None]) -> None:
+    """Draw the button that scores the analyst's own cases and, while that goes on, its progress and *Stop*.
 
-    ``score`` takes the question, the models, ``prevalence`` and ``progress``.
+    Any click ends the run, and then nothing is kept. ``score`` takes the question, the models, ``prevalence`` and
+    ``progress``.
     """
+    start, stop = st.columns([1, 5])
+    place = stop.empty()
+    if start.button("Score and compare", key=f"score_{name}", type="primary"):
+        place.button("Stop", key=f"stop_{name}")
+        _score_with_progress(scene, score)
+        place.empty()
+
+
+def _score_with_progress(scene: Scene, score: Callable[..., LabelledUpload | None]) -> None:
+    """Score, keep what was found and draw the page anew; say what is wrong otherwise."""
     bar = st.progress(0.0, "Starting")
 
     def tell(share: float, words: str) -> None:

@@ -14,7 +14,7 @@ from medcore.services.compare import labelled, upload_questions
 from medcore.services.house import Condition
 from medcore.ui.compare_films import show_films
 from medcore.ui.compare_local import show_local
-from medcore.ui.compare_scene import LABELLED_KEY, Scene, score_with_progress
+from medcore.ui.compare_scene import LABELLED_KEY, Scene, offer_scoring
 
 __all__ = ["render_counts", "render_drift", "show_upload"]
 
@@ -37,11 +37,7 @@ def show_upload(scene: Scene) -> None:
     st.html(f'<p class="mc-lead">{escape(_LEAD)}</p>')
     file = st.file_uploader("Labelled CSV", type=["csv", "tsv", "txt"], key="labelled_file")
     if file is not None:
-        start, stop = st.columns([1, 5])
-        asked = start.button("Score and compare", key="score_labelled", type="primary")
-        if asked:
-            stop.button("Stop", key="stop_labelled")
-            score_with_progress(scene, partial(labelled.score_upload, scene.house, file.getvalue(), file.name))
+        offer_scoring(scene, "labelled", partial(labelled.score_upload, scene.house, file.getvalue(), file.name))
     _show_columns(scene.question)
 
 

@@ -61,6 +61,16 @@ def test_own_rows_take_the_place_of_the_study_and_go_again(compare, tmp_path):
     compare.get_by_text("Labelled CSV").wait_for()
 
 
+def test_rows_that_cannot_be_scored_are_explained_and_nothing_is_left_to_stop(compare, tmp_path):
+    (tmp_path / "own.csv").write_text("age_years,label\n50,1\n60,0\n")
+    open_tab(compare, "Your data")
+    compare.set_input_files(".st-key-labelled_file input[type=file]", tmp_path / "own.csv")
+    compare.get_by_role("button", name="Score and compare").click()
+    compare.get_by_text("None of the 2 rows has both a label").wait_for(timeout=SLOW_MS)
+    compare.get_by_role("button", name="Stop").wait_for(state="detached")
+    assert compare.get_by_text("own.csv").count()
+
+
 def test_the_board_paper_is_a_pdf_of_two_pages(compare, tmp_path):
     open_tab(compare, "Board paper")
     compare.get_by_role("button", name="Make the board paper").click()
