@@ -118,7 +118,7 @@ def test_hostile_text_in_a_log_call_does_no_harm(log, name):
 SAFE = {  # what our own log calls may hand over: kinds of errors, names of processes and models, counts, masked lines
     *("error.code", "error.strerror", "type(error).__name__", "self.name", "self._name", "facts.model_id"),
     *("mask_values(chunk.decode('utf-8', 'replace').rstrip())", "count - _LOG_LINES_PER_CHILD"),
-    *("category.__name__", "_shorten(filename)"),
+    *("category.__name__", "_shorten(filename)", "aside.name"),  # the last: a folder that we made
 }
 
 
