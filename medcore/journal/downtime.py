@@ -51,7 +51,7 @@ def work_on_copy(folder: Folder) -> Folder:
         with contextlib.suppress(FileNotFoundError):
             shutil.copyfile(path, aside / path.name)
             (aside / path.name).chmod(0o600)
-    _log.warning("the data folder cannot be written: looks are recorded in a copy, %s of the temporary folder", aside.name)
+    _log.warning("the data folder cannot be written: looks are recorded in the temporary copy %s", aside.name)
     return replace(folder, aside=aside)
 
 
