@@ -122,7 +122,8 @@ def test_standard_errors_are_honest(budget, most):
     assert inside > 0.85
 
 
-def test_refining_reaches_the_precision_and_keeps_what_was_done():
+def make_counted():
+    """Return an explainer of 14 fields and the list to which it adds the number of rows of each call of its model."""
     calls = []
     network = Network(14, np.random.default_rng(3), steepness=6.0)
 
@@ -130,7 +131,11 @@ def test_refining_reaches_the_precision_and_keeps_what_was_done():
         calls.append(len(X))
         return network.plain(X)
 
-    explainer = TableExplainer(counted, background(14, 10))
+    return TableExplainer(counted, background(14, 10)), calls
+
+
+def test_refining_reaches_the_precision_and_keeps_what_was_done():
+    explainer, calls = make_counted()
     progress = explainer.begin(np.random.default_rng(9).normal(size=14) * 2)
     coarse = progress.refine(0.02)
     before = sum(calls)
@@ -169,14 +174,7 @@ def test_many_rows_are_explained_as_each_alone(kind):
 
 
 def test_rows_are_scored_once_for_every_coalition_they_need():
-    calls = []
-    network = Network(14, np.random.default_rng(3), steepness=6.0)
-
-    def counted(X):
-        calls.append(len(X))
-        return network.plain(X)
-
-    explainer = TableExplainer(counted, background(14, 10))
+    explainer, calls = make_counted()
     calls.clear()
     found = explainer.refine_rows(np.random.default_rng(9).normal(size=(5, 14)) * 2, 0.004)
     assert max(item.n_coalitions for item in found) > 200

@@ -48,15 +48,15 @@ def compare_film(film: Radiograph, patient: Patient) -> dict[str, str]:
     doubts = {}
     if fits_number(film, patient) is False:
         doubts["number"] = "The record number in the film's header is not this patient's: is this the right patient?"
-    for text in _compare_age(film, patient):
+    if text := _compare_age(film, patient):
         doubts["age"] = text
     return doubts
 
 
-def _compare_age(film: Radiograph, patient: Patient) -> tuple[str, ...]:
+def _compare_age(film: Radiograph, patient: Patient) -> str:
     if film.age_years is None:
-        return ()
+        return ""
     age = CaseInput(name="age_years", label="Age", group="", text="", value=float(film.age_years))
     day = datetime.now(UTC) if film.acquired_on is None else datetime.combine(film.acquired_on, datetime.min.time())
     texts = compare_patient(to_case_patient(patient), (age,), day)
-    return tuple(text.replace("on the form", "in the film's header") for text in texts)
+    return " ".join(texts).replace("on the form", "in the film's header")
